@@ -1,0 +1,167 @@
+"""The commands and their options. What they do stands in the modules beside this one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ccproxy import __version__
+from ccproxy.cli import doctor, launcher, looking, serving
+from ccproxy.errors import ConfigError, StoreError
+from ccproxy.settings import Settings, environment, load
+
+Function = Callable[..., Any]
+
+
+def _config_option(function: Function) -> Function:
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Read this config.yaml instead of the one in this folder or in your config folder.",
+    )(function)
+
+
+def _store_options(function: Function) -> Function:
+    db = click.option("--db", "db_path", help="The store's file, instead of the configured one.")
+    return _config_option(db(function))
+
+
+def _plain_errors(function: Function) -> Function:
+    """Turn an error that a person can mend into one sentence and an exit code."""
+
+    @wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except ConfigError as error:
+            click.echo(f"ccproxy: {error}", err=True)
+            sys.exit(2)
+        except (StoreError, serving.ServeError) as error:
+            click.echo(f"ccproxy: {error}", err=True)
+            sys.exit(1)
+        except BrokenPipeError:  # the reader, `head` say, has seen enough
+            sys.stderr.close()
+            sys.exit(0)
+
+    return wrapped
+
+
+def _settings(config_file: Path | None, **options: Any) -> Settings:
+    return load(cli=options, environ=environment(), config_file=config_file)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="ccproxy")
+def main() -> None:
+    """A transparent streaming proxy for Claude Code that captures every exchange.
+
+    \b
+    Start it, point the client at it, work as always:
+      ccproxy serve
+      export ANTHROPIC_BASE_URL=http://localhost:3001
+      claude
+
+    Or do both at once:  ccproxy run -- claude
+    """
+
+
+@main.command()
+@_config_option
+@click.option("--host", help="Listen on this address.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Listen on this port; 0 takes a free one.  [default: 3001]")
+@click.option("--upstream", metavar="URL", help="Forward to this API.  [default: https://api.anthropic.com]")
+@click.option("--db", "db_path", metavar="PATH", help="Store captures in this file.  [default: in your data folder]")
+@click.option("--workers", type=int, help="How many processes forward requests.  [default: 1]")
+@click.option("--no-dashboard", is_flag=True, help="Do not start the dashboard.")
+@_plain_errors
+def serve(
+    config_file: Path | None,
+    host: str | None,
+    port: int | None,
+    upstream: str | None,
+    db_path: str | None,
+    workers: int | None,
+    no_dashboard: bool,
+) -> None:
+    """Run the proxy until Ctrl-C.
+
+    \b
+    Example:
+      ccproxy serve --port 3005 --db ./captures.db
+    """
+    settings = _settings(
+        config_file,
+        **{
+            "server.host": host,
+            "server.port": port,
+            "server.workers": workers,
+            "providers.anthropic.base_url": upstream,
+            "storage.db_path": db_path,
+        },
+    )
+    sys.exit(serving.serve(settings))
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@_config_option
+@click.option("--print", "print_only", is_flag=True, help="Show the command line instead of running it.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@_plain_errors
+def run(config_file: Path | None, print_only: bool, command: tuple[str, ...]) -> None:
+    """Run COMMAND through a proxy, and say at the end what was captured.
+
+    Uses the proxy that is running; starts one on a free port where there is none.
+
+    \b
+    Examples:
+      ccproxy run -- claude
+      ccproxy run -- claude -p "say hi"
+      ccproxy run -- python my_agent.py
+    """
+    sys.exit(launcher.run(_settings(config_file), list(command), print_only=print_only, config_file=config_file))
+
+
+@main.command()
+@_store_options
+@click.option("-n", "count", default=20, show_default=True, type=click.IntRange(0), help="How many to begin with.")
+@click.option("-f", "--follow", is_flag=True, help="Go on as exchanges happen, until Ctrl-C.")
+@_plain_errors
+def tail(config_file: Path | None, db_path: str | None, count: int, follow: bool) -> None:
+    """List the newest exchanges, one line each: time, status, model, agent, tokens, times."""
+    looking.tail(_settings(config_file, **{"storage.db_path": db_path}), count, follow=follow)
+
+
+@main.command()
+@_store_options
+@click.argument("exchange_id", metavar="ID")
+@click.option("--request", "form", flag_value="request", help="The request's exact bytes.")
+@click.option("--response", "form", flag_value="response", help="The answer's message, as JSON.")
+@click.option("--raw", "form", flag_value="raw", help="The answer's exact bytes.")
+@click.option("--json", "form", flag_value="json", help="Everything, as one JSON object.")
+@_plain_errors
+def show(config_file: Path | None, db_path: str | None, exchange_id: str, form: str | None) -> None:
+    """Show one exchange. The beginning or the end of its ID is enough."""
+    looking.show(_settings(config_file, **{"storage.db_path": db_path}), exchange_id, form)
+
+
+@main.command()
+@_store_options
+@click.argument("words", nargs=-1, required=True)
+@click.option("-n", "count", default=20, show_default=True, type=click.IntRange(1), help="At most so many hits.")
+@_plain_errors
+def search(config_file: Path | None, db_path: str | None, words: tuple[str, ...], count: int) -> None:
+    """Find what was said and what tools did: blocks in which all WORDS stand."""
+    looking.search(_settings(config_file, **{"storage.db_path": db_path}), " ".join(words), count)
+
+
+@main.command("doctor")
+@_store_options
+def doctor_command(config_file: Path | None, db_path: str | None) -> None:
+    """Check config, store, journal, client and versions: each line is fine, or says what to do."""
+    sys.exit(doctor.run(config_file, db_path))

@@ -1,0 +1,102 @@
+"""`ccproxy serve`: opens the port, starts the processes, shows the banner.
+
+Refuses to know what the processes do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from ccproxy import __version__
+from ccproxy import settings as configuration
+from ccproxy.errors import StoreBusyError
+from ccproxy.journal import segments
+from ccproxy.lifecycle import logs
+from ccproxy.lifecycle.supervisor import Supervisor, listen
+from ccproxy.settings import Settings
+from ccproxy.stores.sqlite import SqliteStore
+
+WORKER, INGEST = "ccproxy.web.worker", "ccproxy.ingest.process"
+
+
+class ServeError(Exception):
+    """The proxy cannot start: the message is one clear sentence."""
+
+
+def serve(settings: Settings) -> int:
+    """Run the proxy until a signal stops it; return the exit code."""
+    listener = _listen(settings.server.host, settings.server.port)
+    with contextlib.closing(listener), tempfile.TemporaryDirectory(prefix="ccproxy-") as folder:
+        _check_places(settings)
+        with logs.to_stderr(settings.logging):
+            supervisor = Supervisor(
+                worker_module=WORKER,
+                ingest_module=INGEST,
+                settings=configuration.dump(settings),
+                workers=settings.server.workers,
+                listeners=[listener],
+                board_path=Path(folder) / "board",
+            )
+            return supervisor.run(lambda: _banner(settings, listener))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return listen(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            hint = f"port {port} on {host} is in use; stop what uses it, or choose another with --port"
+        else:
+            hint = (
+                f"cannot listen on {host} port {port}: {error.strerror or error}; choose another with --host and --port"
+            )
+        raise ServeError(hint) from error
+
+
+def _check_places(settings: Settings) -> None:
+    """Find out before the start, not after it, that captures would have no place."""
+    with contextlib.suppress(StoreBusyError):  # busy now is not busy for ever, and the journal can wait
+        SqliteStore(settings.storage.db_path, write=True).close()
+    try:
+        segments.make_folder(settings.storage.journal_dir)
+    except OSError as error:
+        raise ServeError(
+            f"cannot write the journal in {settings.storage.journal_dir}: {error.strerror}; choose another storage.journal_dir"
+        ) from error
+
+
+def url_of(host: str, port: int) -> str:
+    """Return the URL under which a client on this machine reaches a proxy that listens there."""
+    if host in ("0.0.0.0", "::", "127.0.0.1", "::1", "localhost"):
+        host = "localhost" if host != "::1" else "[::1]"
+    elif ":" in host:
+        host = f"[{host}]"
+    return f"http://{host}:{port}"
+
+
+def _banner(settings: Settings, listener: socket.socket) -> None:
+    url = url_of(settings.server.host, listener.getsockname()[1])
+    click.echo(
+        f"""\
+ccproxy {__version__} listens on {url}
+
+  forwards to   {settings.providers.anthropic.base_url}
+  captures in   {settings.storage.db_path}
+
+Point Claude Code at it:
+
+  export ANTHROPIC_BASE_URL={url} ENABLE_TOOL_SEARCH=true CLAUDE_CODE_GATEWAY_HINT_HEADERS=1
+  claude
+
+or let ccproxy start it: ccproxy run -- claude
+Watch with: ccproxy tail -f        Stop with Ctrl-C""",
+        err=True,
+    )
+    sys.stderr.flush()

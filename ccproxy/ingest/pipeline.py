@@ -1,0 +1,158 @@
+"""One turn of ingest: read what is new in the journal, make rows of it, store them with the position.
+
+Knows what must be written together, and what to do when the store cannot take it: wait and try again where it is busy, and
+where one entry is refused, store the rest and that entry's bytes. Refuses to know time; the process around it waits.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from ccproxy.errors import StoreBusyError, StoreError
+from ccproxy.ingest.assembler import Assembler, Running
+from ccproxy.ingest.memory import Memory
+from ccproxy.ingest.request import request_entry
+from ccproxy.ingest.response import add_response
+from ccproxy.journal.reader import JournalReader, Step
+from ccproxy.records import Body, Entry, Position, State
+from ccproxy.stores import compression
+from ccproxy.stores.contract import Store
+
+log = logging.getLogger("ccproxy")
+
+
+class Pipeline:
+    """From one journal into one store."""
+
+    def __init__(self, reader: JournalReader, store: Store) -> None:
+        self.reader = reader
+        self.store = store
+        self.stored = 0
+        self._assembler = Assembler()
+        self._memory = Memory(store.part)
+        self._waiting: list[Entry] = []  # made, and not in the store yet
+        self._positions: dict[str, Position] = {}
+        self._finished: list[str] = []
+
+    def turn(self) -> bool:
+        """Do what there is to do; return whether there was anything. Raises StoreBusyError when the store must be waited for."""
+        if self._waiting or self._positions:
+            self._write()
+        steps = self.reader.steps()
+        for step in steps:
+            self._take(step)
+        for running in self._assembler.unshown():
+            running.shown = True
+            self._waiting.append(self._entry(running))
+        if self._waiting or self._positions:
+            self._write()
+        return bool(steps)
+
+    def _take(self, step: Step) -> None:
+        for frame, position in step.frames:
+            ended = self._assembler.take(step.writer, frame, position)
+            if ended:
+                self._waiting.append(self._finish(ended))
+        if step.finished:
+            self._waiting += [self._finish(orphan) for orphan in self._assembler.orphans(step.writer)]
+            self._finished.append(step.writer)
+        self._positions[step.writer] = self._assembler.resume_at(step.position)
+
+    def _entry(self, running: Running) -> Entry:
+        """Return what the request comes to; it is made once, and the request's bytes are let go."""
+        if running.entry is None:
+            captured = running.captured
+            captured.request = b"".join(running.request_pieces)
+            try:
+                running.entry = request_entry(captured, self._memory)
+            except Exception as error:
+                log.exception("exchange %s: its request could not be understood and is kept as bytes", captured.id)
+                running.entry = _plain_entry(running, f"ccproxy failed on the request: {error!r}")
+            running.request_pieces, captured.request = [], b""
+        return running.entry
+
+    def _finish(self, running: Running) -> Entry:
+        entry = self._entry(running)
+        try:
+            add_response(entry, running.captured, self._memory)
+        except Exception as error:
+            log.exception("exchange %s: its answer could not be understood and is kept as bytes", running.captured.id)
+            _add_plain_response(entry, running, f"ccproxy failed on the answer: {error!r}")
+        return entry
+
+    def _write(self) -> None:
+        try:
+            self.store.write(self._waiting, self._positions.values())
+        except StoreBusyError:
+            raise
+        except StoreError:
+            self._write_one_by_one()
+        self.stored += sum(entry.columns["state"] != State.OPEN for entry in self._waiting)
+        for position in self._positions.values():
+            finished = position.writer in self._finished
+            self.reader.release(position, finished=finished)
+            if finished:
+                self.store.forget_writer(position.writer)
+        self._waiting, self._positions, self._finished = [], {}, []
+
+    def _write_one_by_one(self) -> None:
+        """Store each entry alone, and of one that the store refuses its bytes."""
+        self._memory.forget()
+        for entry in self._waiting:
+            try:
+                self.store.write([entry], [])
+            except StoreBusyError:
+                raise
+            except StoreError as error:
+                log.error("exchange %s is stored as bytes only: %s", entry.id, error)
+                self.store.write([_reduced(entry, str(error))], [])
+        self.store.write([], self._positions.values())
+
+
+def _plain_entry(running: Running, note: str) -> Entry:
+    captured = running.captured
+    opening = captured.opening
+    columns = {
+        "id": captured.id, "writer": captured.writer, "state": State.OPEN, "started_at": captured.opened_at,
+        "method": opening.method, "path": opening.path, "query": opening.query, "provider": opening.provider,
+        "kind": "other", "stream": 0, "request_bytes": len(captured.request), "response_bytes": 0, "capture_note": note,
+    }  # fmt: skip
+    encoding, data = compression.compress(captured.request)
+    return Entry(captured.id, columns, bodies=[Body("request", encoding, data, len(captured.request))])
+
+
+def _add_plain_response(entry: Entry, running: Running, note: str) -> None:
+    captured = running.captured
+    raw = b"".join(data for _, data in captured.chunks)
+    entry.columns.update(
+        state=captured.ending.state if captured.ending else State.INTERRUPTED,
+        ended_at=captured.ended_at,
+        status=captured.heading.status if captured.heading else None,
+        response_bytes=len(raw),
+        capture_note="; ".join(filter(None, [entry.columns.get("capture_note"), note])),
+    )
+    encoding, data = compression.compress(raw)
+    entry.bodies = [body for body in entry.bodies if body.side == "request"] + [
+        Body("response", encoding, data, len(raw))
+    ]
+
+
+_SAFE = (
+    "id",
+    "writer",
+    "state",
+    "started_at",
+    "ended_at",
+    "method",
+    "provider",
+    "status",
+    "request_bytes",
+    "response_bytes",
+)
+
+
+def _reduced(entry: Entry, note: str) -> Entry:
+    """Return an entry that no store can refuse: figures, and bodies that need no parts."""
+    columns = {name: entry.columns.get(name) for name in _SAFE}
+    columns |= {"path": "", "query": "", "kind": "other", "stream": 0, "capture_note": f"the store refused it: {note}"}
+    return Entry(entry.id, columns, bodies=[body for body in entry.bodies if body.encoding != "patch"])

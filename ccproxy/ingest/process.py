@@ -1,0 +1,161 @@
+"""The ingest process: turns the pipeline for as long as its parent lives, and to the journal's end at a stop.
+
+Started by the supervisor as `python -m ccproxy.ingest.process`. Shows on the board how far it is. Waits here, and only here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import select
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ccproxy import settings as configuration
+from ccproxy.errors import StoreBusyError, StoreError
+from ccproxy.ingest.pipeline import Pipeline
+from ccproxy.journal import segments
+from ccproxy.journal.reader import JournalReader
+from ccproxy.lifecycle import children, logs
+from ccproxy.lifecycle.board import Board, Row
+from ccproxy.settings import Settings
+from ccproxy.stores.sqlite import SqliteStore
+
+log = logging.getLogger("ccproxy")
+
+PAUSE_S = 0.05  # between two looks at the journal: what the store lags behind, and a twentieth of a percent of a core
+BUSY_PAUSE_S = 0.25
+LOCK_PAUSE_S = 1.0
+NICENESS = 5  # a stream that is being forwarded goes before a row that is being written
+
+STARTING, RUNNING, WAITING = 0, 1, 2
+
+
+class Ingest:
+    """The loop around a pipeline."""
+
+    def __init__(self, settings: Settings, gauges: Row) -> None:
+        self._settings = settings
+        self._gauges = gauges
+        self._gauges.clear()
+        self._gauges.set("pid", os.getpid())
+        self._stopping = False
+        self._gone = False
+
+    def run(self) -> None:
+        """Work until told to stop; then to the end of the journal."""
+        folder = self._settings.storage.journal_dir
+        segments.make_folder(folder)
+        with self._lock(folder) as held:
+            if held:
+                with self._pipeline(folder) as pipeline:
+                    if pipeline is not None:
+                        self._turns(pipeline)
+
+    def _turns(self, pipeline: Pipeline) -> None:
+        while not self._gone:
+            try:
+                busy = pipeline.turn()
+            except StoreBusyError as error:
+                self._show(pipeline, WAITING, str(error))
+                if self._stopping:  # the journal keeps it for the next start
+                    return
+                self._pause(BUSY_PAUSE_S)
+                continue
+            self._show(pipeline, RUNNING, "")
+            if busy:
+                self._pause(0)
+            elif self._stopping:
+                return
+            else:
+                self._pause(PAUSE_S)
+
+    @contextlib.contextmanager
+    def _lock(self, folder: Path) -> Iterator[bool]:
+        """Hold the one right to read this journal; wait for it where another process has it."""
+        told = False
+        while (descriptor := segments.hold_lock(folder / f"{segments.INGEST}{segments.LOCK_SUFFIX}")) is None:
+            if not told:
+                log.warning("another ingest reads the journal in %s; this one waits", folder)
+                told = True
+            self._beat(WAITING, "another ingest reads this journal")
+            self._pause(LOCK_PAUSE_S)
+            if self._stopping:  # the other one has what there is
+                yield False
+                return
+        try:
+            yield True
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def _pipeline(self, folder: Path) -> Iterator[Pipeline | None]:
+        store = self._store()
+        if store is None:
+            yield None
+            return
+        with contextlib.closing(store):
+            segments.sweep(folder)
+            present = {segment.writer for segment in segments.list_segments(folder)}
+            store.interrupt(present)
+            for writer in store.positions().keys() - present:
+                store.forget_writer(writer)
+            yield Pipeline(JournalReader(folder, store.positions()), store)
+
+    def _store(self) -> SqliteStore | None:
+        """Open the store, trying until it can be opened."""
+        told = ""
+        while not self._stopping:
+            try:
+                return SqliteStore(self._settings.storage.db_path, write=True)
+            except StoreError as error:
+                if str(error) != told:
+                    told = str(error)
+                    log.error("ingest waits: %s", error)
+                self._beat(WAITING, str(error))
+                self._pause(LOCK_PAUSE_S)
+        return None
+
+    def _show(self, pipeline: Pipeline, state: int, text: str) -> None:
+        unread = pipeline.reader.unread_bytes()
+        row = self._gauges
+        row.set("unread_bytes", unread)
+        row.set("segment_bytes", segments.total_bytes(pipeline.reader.folder))
+        row.set("damaged_bytes", pipeline.reader.damaged_bytes)
+        row.set("stored", pipeline.stored)
+        if state == RUNNING and not unread:
+            row.set("caught_up_at", time.time_ns() // 1000)
+        self._beat(state, text)
+
+    def _beat(self, state: int, text: str) -> None:
+        self._gauges.set("state", state)
+        self._gauges.set_text(text)
+        self._gauges.set("heartbeat", time.time_ns() // 1000)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, and listen for orders meanwhile."""
+        if self._stopping and not self._gone:
+            time.sleep(seconds)
+            return
+        readable, _, _ = select.select([0], [], [], seconds)
+        if readable:
+            said = os.read(0, 4096)
+            self._stopping = True
+            self._gone = not said  # the parent is gone: what is left is read at the next start
+
+
+def main() -> None:
+    """Run the ingest process."""
+    task = children.read_task()
+    settings = configuration.parse(task.settings_json())
+    os.nice(NICENESS)
+    gc.freeze()
+    with logs.to_stderr(settings.logging):
+        Ingest(settings, Board(Path(task.board), task.workers).ingest).run()
+
+
+if __name__ == "__main__":
+    main()

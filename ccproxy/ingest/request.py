@@ -1,0 +1,141 @@
+"""A captured request, taken apart: who asked, for what, and which nodes, parts and patch it comes to.
+
+The patch is checked here, before anything is stored: a body that it would not give back byte for byte is kept whole.
+Refuses to know the answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ccproxy.errors import StoreError
+from ccproxy.ingest import headers as header_lists
+from ccproxy.ingest.blocks import blocks_of
+from ccproxy.ingest.encodings import ContentDecoder
+from ccproxy.ingest.memory import Memory
+from ccproxy.protocol.anatomy import is_billing_line, read_anatomy
+from ccproxy.protocol.parts import RequestParts, digest, json_value, node_digest, take_apart
+from ccproxy.records import Body, Captured, Entry, Node, Part, Preamble, PreamblePart, State
+from ccproxy.stores import compression, rebuild
+
+
+@dataclass(slots=True)
+class _Pieces:
+    """What a request comes to, while it is being put together."""
+
+    billing_line: str | None = None
+    tools: list[Part] = field(default_factory=list)
+    system: list[Part] = field(default_factory=list)
+    messages: list[Part] = field(default_factory=list)
+
+
+def request_entry(captured: Captured, memory: Memory) -> Entry:
+    """Return the entry of an exchange as far as its request goes; its state is open."""
+    opening = captured.opening
+    names = {name.lower(): value for name, value in opening.headers}
+    decoder = ContentDecoder(names.get("content-encoding"))
+    body = decoder.feed(captured.request) if decoder.encoded else captured.request
+    parts = take_apart(body)
+    entry = Entry(captured.id, _columns(captured, parts))
+    note = decoder.problem or (parts.reason if captured.request and opening.method == "POST" else None)
+    entry.columns["capture_note"] = note
+    headers, template = header_lists.split("request", opening.headers)
+    entry.headers.append(headers)
+    entry.parts.append(template)
+    pieces = _pieces(parts, memory, entry)
+    entry.columns["billing_line"] = pieces.billing_line
+    if captured.request:
+        entry.bodies.append(_body(captured.request, pieces))
+    return entry
+
+
+def _columns(captured: Captured, parts: RequestParts) -> dict[str, object]:
+    opening = captured.opening
+    anatomy = read_anatomy(opening.method, opening.path, opening.headers, parts)
+    return {
+        "id": captured.id,
+        "writer": captured.writer,
+        "state": State.OPEN,
+        "started_at": captured.opened_at,
+        "method": opening.method,
+        "path": opening.path,
+        "query": opening.query,
+        "client_address": opening.client_address,
+        "provider": opening.provider,
+        "kind": anatomy.kind,
+        "kind_sign": anatomy.kind_sign,
+        "requested_model": anatomy.model,
+        "routed_model": anatomy.model,
+        "stream": int(anatomy.stream),
+        "max_tokens": anatomy.max_tokens,
+        "effort": anatomy.effort,
+        "thinking": anatomy.thinking,
+        "session_id": anatomy.session_id,
+        "agent_id": anatomy.agent_id,
+        "parent_agent_id": anatomy.parent_agent_id,
+        "agent_type": anatomy.agent_type,
+        "prompt_id": anatomy.prompt_id,
+        "client": anatomy.client,
+        "client_version": anatomy.client_version,
+        "entrypoint": anatomy.entrypoint,
+        "user_agent": next((value for name, value in opening.headers if name.lower() == "user-agent"), None),
+        "account_id": anatomy.account_id,
+        "device_id": anatomy.device_id,
+        "cwd": anatomy.cwd,
+        "retry_count": anatomy.retry_count,
+        "request_bytes": len(captured.request),
+        "response_bytes": 0,
+    }
+
+
+def _pieces(parts: RequestParts, memory: Memory, entry: Entry) -> _Pieces:
+    """Name every part of a request, and add to the entry what the store may not know yet."""
+    pieces = _Pieces()
+    members: list[PreamblePart] = []
+    for kind, raws, found in (("tool", parts.tools, pieces.tools), ("system", parts.system, pieces.system)):
+        for raw in raws:
+            if kind == "system" and is_billing_line(raw):
+                pieces.billing_line = raw.decode("utf-8", "replace")
+                continue
+            seen = memory.seen(raw)
+            found.append(seen.part)
+            members.append(PreamblePart(len(members), kind, seen.role or None, seen.part.digest))
+    if members:
+        key = digest(b"".join(member.part for member in members))
+        entry.preamble = Preamble(key, tuple(members))
+        entry.columns["preamble"] = key
+    parent: bytes | None = None
+    for depth, raw in enumerate(parts.messages):
+        seen = memory.seen(raw)
+        pieces.messages.append(seen.part)
+        parent = add_node(entry, memory, parent, seen.part, seen.role, depth)
+    entry.columns["tip"] = parent
+    entry.depth = len(parts.messages)
+    entry.parts += [*pieces.tools, *pieces.system, *pieces.messages]
+    return pieces
+
+
+def add_node(entry: Entry, memory: Memory, parent: bytes | None, part: Part, role: str, depth: int) -> bytes:
+    """Add a message in its place to the entry, where it is new, and return its digest."""
+    key = node_digest(parent, part.digest)
+    if memory.is_new(key):
+        entry.nodes.append(Node(key, parent, role, depth, part.digest, blocks_of(json_value(part.text))))
+    return key
+
+
+def _body(raw: bytes, pieces: _Pieces) -> Body:
+    reference = rebuild.reference(
+        pieces.billing_line,
+        [part.text for part in pieces.tools],
+        [part.text for part in pieces.system],
+        [part.text for part in pieces.messages],
+    )
+    if reference:
+        patch = compression.patch(raw, reference)
+        try:
+            if len(patch) < len(raw) and compression.apply(patch, reference) == raw:
+                return Body("request", "patch", patch, len(raw))
+        except StoreError:
+            pass
+    encoding, data = compression.compress(raw)
+    return Body("request", encoding, data, len(raw))

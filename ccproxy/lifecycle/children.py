@@ -1,0 +1,86 @@
+"""A child process of the proxy, and the pipe on which it is told what to do.
+
+The child gets its settings as the first line on its standard input; later lines are orders (`drain`, `stop`), and the end of
+the pipe means that the parent is gone. Signals are the parent's business: a terminal or a service manager sends them to all
+processes at once, and an order that comes twice would mean something else. Refuses to know what the child does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What a child is started with. `settings` is the settings' own JSON, base64 here; `sockets` are descriptors."""
+
+    settings: str
+    board: str
+    workers: int
+    index: int = 0
+    sockets: list[int] = []
+
+    @classmethod
+    def of(cls, settings: bytes, **other: object) -> Task:
+        """Make a task around dumped settings."""
+        return msgspec.convert({"settings": base64.b64encode(settings).decode(), **other}, cls)
+
+    def settings_json(self) -> bytes:
+        """Return the dumped settings."""
+        return base64.b64decode(self.settings)
+
+
+def start(module: str, task: Task, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    """Start `python -m module` with its task; it shares standard output and error with us."""
+    child = subprocess.Popen([sys.executable, "-m", module], stdin=subprocess.PIPE, pass_fds=tuple(pass_fds))
+    order(child, msgspec.json.encode(task).decode())
+    return child
+
+
+def order(child: subprocess.Popen[bytes], text: str) -> None:
+    """Give a child an order. A child that is gone needs none."""
+    assert child.stdin is not None
+    try:
+        child.stdin.write(text.encode() + b"\n")
+        child.stdin.flush()
+    except (BrokenPipeError, ValueError):
+        return
+
+
+def read_task() -> Task:
+    """In the child: leave signals to the parent and return the task."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return msgspec.json.decode(_read_line(), type=Task)
+
+
+def _read_line() -> bytes:
+    """Read the first line from standard input, byte for byte: what follows belongs to whoever listens for orders."""
+    line = bytearray()
+    with open(0, "rb", buffering=0, closefd=False) as pipe:
+        while not line.endswith(b"\n"):
+            byte = pipe.read(1)
+            if not byte:
+                break
+            line += byte
+    return bytes(line)
+
+
+async def listen(on_order: Callable[[str], None]) -> None:
+    """In the child: call `on_order` with each order, and with "gone" when the parent is no more."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    with open(0, "rb", buffering=0, closefd=False) as pipe:  # noqa: ASYNC230 (standard input is open already)
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+        try:
+            while line := await reader.readline():
+                on_order(line.decode().strip())
+            on_order("gone")
+        finally:
+            transport.close()

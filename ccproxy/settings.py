@@ -1,0 +1,593 @@
+"""The settings: one table, and the one pure function that fills it.
+
+Knows each setting's key, environment name, default, kind and sentence, and in which order the sources count: command
+line, environment, `.env`, `config.yaml`, default. The loader, `config.yaml.example` and the README's table share it.
+Refuses to guess: a key or value that it does not understand is a `ConfigError` that says where it stands. Refuses to
+know what the settings are for. Nothing else in ccproxy reads the environment or YAML.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, get_type_hints
+from urllib.parse import urlsplit
+
+import dotenv
+import msgspec
+import platformdirs
+import yaml
+
+from ccproxy.errors import ConfigError
+
+LONGEST_DURATION = 365 * 86400.0  # beyond a year it is a slip of the pen, and event loops overflow somewhere above
+LARGEST_SIZE = 2**53  # exact in every JSON reader
+SHOWN_LENGTH = 80  # a wrong value is quoted in a sentence, so it is cut to what a line of a terminal holds
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)\s*")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?:([kmgt])(i)?)?b?", re.IGNORECASE)
+_SWITCH = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
+
+
+# Kinds: what a value must be, and how its text is read. A reader raises ValueError; the sentence is made elsewhere.
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What values a setting takes: `what` completes the sentence "it must be …", `read` makes the value of its text."""
+
+    what: str
+    read: Callable[[str], Any]
+
+
+def _whole(low: int, high: int, text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+        raise ValueError
+    return int(text)
+
+
+def _duration(text: str) -> float:
+    text = text.lower()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        text += "s"
+    if not re.fullmatch(rf"(?:{_DURATION_PART.pattern})+", text):
+        raise ValueError
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
+    if seconds > LONGEST_DURATION:
+        raise ValueError
+    return seconds
+
+
+def _positive_duration(text: str) -> float:
+    seconds = _duration(text)
+    if seconds <= 0:
+        raise ValueError
+    return seconds
+
+
+def _size(text: str) -> int:
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise ValueError
+    number, unit, binary = match.groups()
+    size = float(number) * (1024 if binary else 1000) ** (" kmgt".index((unit or " ").lower()))
+    if size > LARGEST_SIZE:
+        raise ValueError
+    return int(size)
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in _SWITCH:
+        raise ValueError
+    return _SWITCH[text.lower()]
+
+
+def _choice(choices: tuple[str, ...], text: str) -> str:
+    if text.lower() not in choices:
+        raise ValueError
+    return text.lower()
+
+
+def _pattern(pattern: str, text: str) -> str:
+    if not re.fullmatch(pattern, text):
+        raise ValueError
+    return text
+
+
+def _base_url(text: str) -> str:
+    parts = urlsplit(_pattern(r"[!-~]+", text))
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[@?#\\]", text):
+        raise ValueError
+    if parts.port == 0:  # reading the port checks its range
+        raise ValueError
+    return text.rstrip("/")
+
+
+def _path(text: str) -> Path:
+    if "\0" in text or not text.encode():  # encode() raises a ValueError where bytes of the environment are not UTF-8
+        raise ValueError
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError from error
+
+
+PORT = Kind("a whole number from 0 to 65535", partial(_whole, 0, 65535))
+WORKERS = Kind("a whole number from 1 to 64", partial(_whole, 1, 64))
+DURATION = Kind("a duration such as 0, 600, 90s, 10m or 1h30m, of a year at most", _duration)
+POSITIVE_DURATION = Kind(
+    "a duration such as 600, 90s, 10m or 1h30m, above zero and of a year at most", _positive_duration
+)
+SIZE = Kind("a size such as 0, 1024, 50MB or 1 GiB", _size)
+SWITCH = Kind("true or false", _switch)
+LEVEL = Kind("one of debug, info, warning, error", partial(_choice, ("debug", "info", "warning", "error")))
+HOST = Kind(
+    "a host name or an address, without a port",
+    partial(_pattern, r"[\w.-]+|[0-9a-fA-F:]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*(?:%\w+)?"),
+)
+WORD = Kind("one word of visible characters", partial(_pattern, r"[!-~]+"))
+BASE_URL = Kind("an http or https address with a host, and without user, query and fragment", _base_url)
+PATH = Kind("a path", _path)
+
+
+# The table.
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table. `default` is written as a user would write it, and read by the same reader.
+
+    Where the default depends on other things, `derive` makes it of (the user's data folder, the values so far), `shown`
+    tells it in words, and `default` is only what the example file shows.
+    """
+
+    key: str
+    env: str
+    default: str
+    kind: Kind
+    help: str
+    secret: bool = False
+    derive: Callable[[Path, Mapping[str, Any]], Any] | None = None
+    shown: str = ""
+
+
+def setting(
+    default: str,
+    kind: Kind,
+    env: str,
+    help: str,  # noqa: A002 - the word that command lines and argument parsers use for this
+    *,
+    secret: bool = False,
+    derive: Callable[[Path, Mapping[str, Any]], Any] | None = None,
+    shown: str = "",
+) -> Any:
+    """Declare a dataclass field to be a setting. A secret never shows in a repr, nor in an error."""
+    row = Setting("", env, default, kind, help, secret, derive, shown)
+    return field(metadata={"setting": row}, repr=not secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTimeouts:
+    """How long ccproxy waits for its clients, in seconds."""
+
+    read: float = setting(
+        "10m", POSITIVE_DURATION, "READ_TIMEOUT", "The longest silence while a client sends its request."
+    )
+    idle: float = setting("10m", POSITIVE_DURATION, "IDLE_TIMEOUT", "How long an idle client connection is kept open.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where and how ccproxy listens."""
+
+    host: str = setting("127.0.0.1", HOST, "SERVER_HOST", "The address to listen on.")
+    port: int = setting("3001", PORT, "PORT", "The port to listen on; 0 takes a free one.")
+    workers: int = setting("1", WORKERS, "WORKERS", "How many processes serve requests.")
+    max_body: int = setting(
+        "256MB", SIZE, "MAX_BODY", "The largest request body that is accepted; 0 means that there is no limit."
+    )
+    timeouts: ServerTimeouts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anthropic:
+    """The provider that requests go to."""
+
+    base_url: str = setting(
+        "https://api.anthropic.com",
+        BASE_URL,
+        "ANTHROPIC_FORWARD_URL",
+        "Where requests are forwarded to; a path in it goes before the request's own.",
+    )
+    version: str = setting(
+        "2023-06-01",
+        WORD,
+        "ANTHROPIC_VERSION",
+        "The `anthropic-version` header for requests whose client sent none.",
+    )
+    connect_timeout: float = setting(
+        "30s", POSITIVE_DURATION, "ANTHROPIC_CONNECT_TIMEOUT", "How long connecting to the provider may take."
+    )
+    response_header_timeout: float = setting(
+        "5m",
+        POSITIVE_DURATION,
+        "ANTHROPIC_RESPONSE_HEADER_TIMEOUT",
+        "How long the provider may take until its answer begins.",
+    )
+    idle_timeout: float = setting(
+        "0",
+        DURATION,
+        "ANTHROPIC_IDLE_TIMEOUT",
+        "The longest silence inside an answer before it counts as broken; 0 means that it never does.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Providers:
+    """The providers, each under its name."""
+
+    anthropic: Anthropic
+
+
+def _default_db_path(data_home: Path, _values: Mapping[str, Any]) -> Path:
+    return data_home / "requests.db"
+
+
+def _default_journal_dir(_data_home: Path, values: Mapping[str, Any]) -> Path:
+    store: Path = values["storage.db_path"]
+    return store.parent / f"{store.stem}.journal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Where captures are kept."""
+
+    db_path: Path = setting(  # noqa: RUF009 - declares a field, as dataclasses.field does
+        "~/.local/share/ccproxy/requests.db",
+        PATH,
+        "DB_PATH",
+        "The store: an SQLite file, made where there is none.",
+        derive=_default_db_path,
+        shown="`requests.db` in the user's data folder",
+    )
+    journal_dir: Path = setting(  # noqa: RUF009 - likewise
+        "~/.local/share/ccproxy/requests.journal",
+        PATH,
+        "JOURNAL_DIR",
+        "The folder for captures on their way to the store; it needs a local disk.",
+        derive=_default_journal_dir,
+        shown="beside the store, named after it: `requests.journal`",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logging:
+    """What ccproxy tells about itself."""
+
+    access: bool = setting("true", SWITCH, "ACCESS_LOG", "Whether each request is one line in the log.")
+    level: str = setting(
+        "info", LEVEL, "LOG_LEVEL", "The least important messages that are logged: debug, info, warning or error."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, and for each key the source its value came from."""
+
+    server: Server
+    providers: Providers
+    storage: Storage
+    logging: Logging
+    sources: Mapping[str, str]
+    config_file: Path | None
+
+
+def rows(tree: type, prefix: str = "") -> Iterator[Setting]:
+    """Yield the settings that a tree of dataclasses declares, in its order, under their full keys."""
+    hints = get_type_hints(tree)
+    for item in fields(tree):
+        key = prefix + item.name
+        if "setting" in item.metadata:
+            yield replace(item.metadata["setting"], key=key)
+        elif is_dataclass(hints[item.name]):
+            yield from rows(hints[item.name], f"{key}.")
+
+
+SETTINGS: tuple[Setting, ...] = tuple(rows(Settings))
+_BY_KEY = {row.key: row for row in SETTINGS}
+
+
+def _sections(keys: Iterable[str]) -> list[str]:
+    parts = [key.split(".") for key in keys]
+    return list(dict.fromkeys(".".join(part[:depth]) for part in parts for depth in range(1, len(part))))
+
+
+_SECTIONS = _sections(_BY_KEY)
+
+
+# Loading.
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A value as it was found: its text, the source it stands in, and the folder that a relative path starts from."""
+
+    text: str = field(repr=False)
+    source: str
+    base: Path
+    line: int | None = None
+
+    @property
+    def where(self) -> str:
+        """Name the source in short, as in `config.yaml:12`."""
+        return f"{self.source}:{self.line}" if self.line else self.source
+
+
+def environment() -> Mapping[str, str]:
+    """Return a snapshot of the process's environment. The one place that reads it."""
+    return dict(os.environ)  # noqa: TID251 - this is that one place
+
+
+def load(
+    *,
+    cli: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    config_file: Path | None = None,
+    cwd: Path | None = None,
+    config_home: Path | None = None,
+    data_home: Path | None = None,
+) -> Settings:
+    """Build the settings of the command line (key to value), the environment, `.env`, `config.yaml` and the defaults.
+
+    An empty or missing value counts as not set, in every source. A value in the configuration file must be right even
+    where another source overrides it. Without `config_file`, `config.yaml` is looked for in `cwd`, then in
+    `config_home`. The folders default to the process's own and the user's. Raises `ConfigError`.
+    """
+    cwd = (cwd or Path.cwd()).absolute()
+    path = _config_path(config_file, cwd, config_home)
+    found = _from_file(path, cwd) if path else {}
+    for key, value in found.items():
+        read(_BY_KEY[key], value)
+    found |= _from_variables(_dotenv(cwd / ".env"), ".env", cwd)
+    found |= _from_variables(environment() if environ is None else environ, "environment", cwd)
+    found |= _from_command_line(cli or {}, cwd)
+    values: dict[str, Any] = {}
+    for row in SETTINGS:
+        values[row.key] = read(row, found[row.key]) if row.key in found else _default(row, data_home, values)
+    sources = {key: found[key].where if key in found else "default" for key in _BY_KEY}
+    settings: Settings = _build(Settings, values | {"sources": sources, "config_file": path})
+    return settings
+
+
+def read(row: Setting, found: Found) -> Any:
+    """Return the value that the text found for a setting stands for, or raise the `ConfigError` that tells why not."""
+    try:
+        value = row.kind.read(found.text)
+    except ValueError:
+        raise ConfigError(f"{_label(found)}: {row.key} must be {row.kind.what}{_instead(row, found.text)}") from None
+    return found.base / value if isinstance(value, Path) else value
+
+
+def _instead(row: Setting, text: str) -> str:
+    """Quote the wrong value, except where it could carry a credential."""
+    return "" if row.secret or re.search("[@?#]", text) else f", not {_quoted(text)}"
+
+
+def _default(row: Setting, data_home: Path | None, values: Mapping[str, Any]) -> Any:
+    if row.derive:
+        return row.derive(data_home or platformdirs.user_data_path("ccproxy"), values)
+    return row.kind.read(row.default)
+
+
+def _build(tree: Any, values: Mapping[str, Any], prefix: str = "") -> Any:
+    hints = get_type_hints(tree)
+    names = [item.name for item in fields(tree)]
+    return tree(
+        **{
+            name: values[prefix + name] if prefix + name in values else _build(hints[name], values, f"{prefix}{name}.")
+            for name in names
+        }
+    )
+
+
+def _from_command_line(cli: Mapping[str, object], cwd: Path) -> dict[str, Found]:
+    for key in cli:
+        if key not in _BY_KEY:
+            raise ConfigError(f"command line: {_unknown(key)}")
+    texts = {key: "" if value is None else str(value).strip() for key, value in cli.items()}
+    return {key: Found(text, "command line", cwd) for key, text in texts.items() if text}
+
+
+def _from_variables(variables: Mapping[str, str], source: str, cwd: Path) -> dict[str, Found]:
+    texts = {row: variables.get(row.env, "").strip() for row in SETTINGS}
+    return {row.key: Found(text, f"{source} {row.env}", cwd) for row, text in texts.items() if text}
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    try:
+        values = dotenv.dotenv_values(path, interpolate=False)  # interpolation would read the process's environment
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path.name}: this is not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"{path.name} cannot be read: {error.strerror}") from error
+    return {name: value for name, value in values.items() if value is not None}
+
+
+# The configuration file.
+
+
+def _config_path(config_file: Path | None, cwd: Path, config_home: Path | None) -> Path | None:
+    if config_file:
+        return cwd / config_file.expanduser()
+    places = (folder / "config.yaml" for folder in (cwd, config_home or platformdirs.user_config_path("ccproxy")))
+    return next((place for place in places if os.path.isfile(place)), None)
+
+
+def _from_file(path: Path, cwd: Path) -> dict[str, Found]:
+    """Return what a configuration file says, by key. `server.port: 1` and `port: 1` under `server:` mean the same."""
+    name = str(path.relative_to(cwd) if path.is_relative_to(cwd) else path)
+    root = _compose(path, name)
+    places: dict[str, int] = {}
+    found = {}
+    for key, node in _entries(root, "", name, places):
+        if text := _scalar(key, node, name):
+            found[key] = Found(text, name, path.parent, _line(node))
+    return found
+
+
+def _compose(path: Path, name: str) -> yaml.Node | None:
+    text = _text(path, name)
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        problem = ", ".join(filter(None, (error.context, error.problem)))
+        raise ConfigError(f"{name} line {line}: this is not YAML: {problem}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(f"{name} line {line}: this is not YAML: there is a character that is not text") from error
+    except RecursionError:
+        raise ConfigError(f"{name}: this is nested too deeply to be a configuration") from None
+
+
+def _text(path: Path, name: str) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{name} cannot be read: {error.strerror}") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{name} line {line}: this is not UTF-8 text") from None
+
+
+def _entries(node: yaml.Node | None, prefix: str, name: str, places: dict[str, int]) -> Iterator[tuple[str, yaml.Node]]:
+    """Yield the settings below a node; `places` collects the line of every key, to tell the second from the first."""
+    if node is None or _is_null(node):
+        return
+    if not isinstance(node, yaml.MappingNode):
+        what = prefix.removesuffix(".") or "the file"
+        raise ConfigError(f"{name} line {_line(node)}: {what} must hold keys with values, as in config.yaml.example")
+    for key_node, value in node.value:
+        key = prefix + _key(key_node, name)
+        line = _line(key_node)
+        if key not in _BY_KEY and key not in _SECTIONS:
+            raise ConfigError(f"{name} line {line}: {_unknown(key)}")
+        if key in places:
+            raise ConfigError(f"{name} line {line}: {key} stands here for the second time, first on line {places[key]}")
+        places[key] = line
+        if key in _BY_KEY:
+            yield key, value
+        else:
+            yield from _entries(value, f"{key}.", name, places)
+
+
+def _key(node: yaml.Node, name: str) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise ConfigError(f"{name} line {_line(node)}: a key must be a name, not a list or a mapping")
+    return str(node.value)
+
+
+def _scalar(key: str, node: yaml.Node, name: str) -> str:
+    """Return a value's text as it stands in the file; the kind of the setting, not YAML, says what it means."""
+    if not isinstance(node, yaml.ScalarNode) or not node.tag.startswith("tag:yaml.org,2002:"):
+        raise ConfigError(f"{name} line {_line(node)}: {key} must be {_BY_KEY[key].kind.what}, a single plain value")
+    return "" if _is_null(node) else str(node.value).strip()
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return str(node.tag) == "tag:yaml.org,2002:null"
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+# Sentences.
+
+
+def _label(found: Found) -> str:
+    return f"{found.source} line {found.line}" if found.line else found.source
+
+
+def _quoted(text: str) -> str:
+    cut = text if len(text) <= SHOWN_LENGTH else text[:SHOWN_LENGTH] + "…"
+    return f'"{repr(cut)[1:-1]}"'  # repr keeps it on one line and printable
+
+
+def _unknown(key: str) -> str:
+    near = nearest(key)
+    return f"unknown key {_quoted(key)}; " + (f'did you mean "{near}"?' if near else "config.yaml.example has them all")
+
+
+def nearest(key: str) -> str | None:
+    """Return the valid key whose last name looks most like this one's: in the same section, else in any."""
+    section, _, last = key.rpartition(".")
+    names = [*_BY_KEY, *_SECTIONS]
+    for candidates in ([name for name in names if name.rpartition(".")[0] == section], names):
+        by_last = {name.rpartition(".")[2]: name for name in reversed(candidates)}
+        if close := difflib.get_close_matches(last, by_last, n=1):
+            return by_last[close[0]]
+    return None
+
+
+# To a worker process and back.
+
+
+def dump(settings: Settings) -> bytes:
+    """Return the settings as JSON, secrets included: for the pipe to a child process, never for a file or a log."""
+    return msgspec.json.encode(settings, enc_hook=str)
+
+
+def parse(data: bytes) -> Settings:
+    """Return the settings that `dump` wrote."""
+    return msgspec.json.decode(data, type=Settings, dec_hook=lambda kind, value: kind(value))
+
+
+# The same table, for people.
+
+_EXAMPLE_HEAD = """\
+# The settings of ccproxy. It reads config.yaml in the folder where it starts, else in the user's configuration folder.
+#
+# Every setting stands here with its default: to change it, remove the # in front of its name.
+# What counts first: the command line, the environment, a file .env in the folder where ccproxy starts, then this file.
+# Durations: 600, 90s, 10m, 1h30m, 250ms. Sizes: 1024, 50MB, 1 GiB. A relative path starts from this file's folder.
+"""
+
+
+def example() -> str:
+    """Return the text of `config.yaml.example`."""
+    lines = [_EXAMPLE_HEAD]
+    opened: set[str] = set()
+    for row in SETTINGS:
+        for section in _sections([row.key]):
+            lines += [] if section in opened else [f"{_indent(section)}{section.rpartition('.')[2]}:"]
+            opened.add(section)
+        lines += [_indent(row.key) + line for line in _example_lines(row)] + [""]
+    return "\n".join(lines)
+
+
+def _example_lines(row: Setting) -> tuple[str, str, str]:
+    default = (row.shown or row.default).replace("`", "")
+    name = row.key.rpartition(".")[2]
+    return f"# {row.help}", f"# Environment: {row.env}. Default: {default}.", f"#{name}: {row.default}"
+
+
+def _indent(key: str) -> str:
+    return "  " * key.count(".")
+
+
+def table() -> str:
+    """Return the README's table of settings, as Markdown."""
+    head = "| key | environment | default | meaning |\n|---|---|---|---|\n"
+    return head + "".join(
+        f"| `{row.key}` | `{row.env}` | {row.shown or f'`{row.default}`'} | {row.help} |\n" for row in SETTINGS
+    )

@@ -1,0 +1,1 @@
+"""Where exchanges rest: a contract, and a store for each dialect that keeps it."""

@@ -1,0 +1,151 @@
+"""Sends a request to a provider and hands back its answer as it comes.
+
+Knows how long to wait for what, and says in a sentence why no answer came. An HTTP error of the provider is an answer, not
+an error. Refuses to decode, retry or record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+
+from ccproxy.errors import UpstreamError
+from ccproxy.upstream.transport import PassingTransport
+from ccproxy.wire import Header, RequestHead, ResponseHead
+
+KEEPALIVE_S = 300.0  # longer than a person thinks between two prompts, so that most prompts need no new TLS handshake
+WHOLE_BODY_BYTES = 1 << 20  # a larger body goes out in pieces, so that one upload does not hold up other streams
+UPLOAD_STEP = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long to wait, in seconds: to connect, for the head of an answer, and inside an answer (0: for ever)."""
+
+    connect: float = 30.0
+    head: float = 300.0
+    idle: float = 0.0
+
+
+class Answer:
+    """A provider's answer: its head, and its body in the pieces in which it arrives. Close it in any case."""
+
+    def __init__(self, response: httpx.Response, where: str, idle: float) -> None:
+        self.head = ResponseHead(response.status_code, list(response.headers.raw))
+        self._stream = response.stream
+        self._where = where
+        self._idle = idle
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.head.status} from {self._where}>"
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives. Raises UpstreamError where it breaks off or stays silent for too long."""
+        assert isinstance(self._stream, httpx.AsyncByteStream)
+        try:
+            if not self._idle:
+                async for chunk in self._stream:
+                    yield chunk
+                return
+            pieces = self._stream.__aiter__()
+            while True:
+                async with asyncio.timeout(self._idle):
+                    try:
+                        chunk = await anext(pieces)
+                    except StopAsyncIteration:
+                        return
+                yield chunk
+        except TimeoutError as error:
+            raise UpstreamError(
+                f"{self._where} sent nothing for {self._idle:g} s in the middle of its answer "
+                "(providers.anthropic.idle_timeout)",
+                kind="idle_timeout",
+                status=504,
+            ) from error
+        except (httpx.HTTPError, OSError) as error:
+            raise UpstreamError(
+                f"{self._where} broke off in the middle of its answer: {_cause(error)}",
+                kind="broken_stream",
+                status=502,
+            ) from error
+
+    async def close(self) -> None:
+        """Let go of the connection: back into the pool when the answer was read to its end, else closed at once."""
+        assert isinstance(self._stream, httpx.AsyncByteStream)
+        await self._stream.aclose()
+
+
+class Upstream:
+    """One provider, behind one pool of connections."""
+
+    def __init__(self, base_url: str, limits: Limits) -> None:
+        parts = urlsplit(base_url)
+        self._url = httpx.URL(f"{parts.scheme}://{parts.netloc}")
+        self._prefix = parts.path.rstrip("/").encode()
+        self._limits = limits
+        self._where = parts.netloc
+        self._transport = PassingTransport(connect_timeout=limits.connect, keepalive=KEEPALIVE_S)
+
+    def __repr__(self) -> str:
+        return f"<Upstream {self._url}{self._prefix.decode()}>"
+
+    async def start(self) -> None:
+        """Open the pool."""
+        await self._transport.start()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.aclose()
+
+    async def send(self, head: RequestHead, headers: list[Header], body: bytes) -> Answer:
+        """Send a request with these headers and return the answer's head. Raises UpstreamError where none comes."""
+        request = httpx.Request(head.method, self._url, headers=headers)
+        request.extensions["target"] = self._prefix + head.target
+        try:
+            async with asyncio.timeout(self._limits.connect + self._limits.head) as limit:
+                request.extensions["content"] = self._content(body, limit)
+                response = await self._transport.handle_async_request(request)
+        except TimeoutError as error:
+            raise UpstreamError(
+                f"{self._where} sent no response head within {self._limits.head:g} s "
+                "(providers.anthropic.response_header_timeout)",
+                kind="response_header_timeout",
+                status=504,
+            ) from error
+        except (httpx.HTTPError, OSError) as error:
+            raise self._failure(error) from error
+        return Answer(response, self._where, self._limits.idle)
+
+    def _content(self, body: bytes, limit: asyncio.Timeout) -> bytes | AsyncIterator[bytes] | None:
+        return (body or None) if len(body) <= WHOLE_BODY_BYTES else self._pieces(body, limit)
+
+    async def _pieces(self, body: bytes, limit: asyncio.Timeout) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        for start in range(0, len(body), UPLOAD_STEP):
+            yield body[start : start + UPLOAD_STEP]
+            limit.reschedule(loop.time() + self._limits.head)
+
+    def _failure(self, error: Exception) -> UpstreamError:
+        cause = _cause(error)
+        if isinstance(error.__cause__, TimeoutError):
+            sentence = f"{self._where} accepted no connection within {self._limits.connect:g} s (providers.anthropic.connect_timeout)"
+            return UpstreamError(sentence, kind="connect_timeout", status=504)
+        if isinstance(error, httpx.ConnectError | httpx.ProxyError):
+            return UpstreamError(f"cannot connect to {self._where}: {cause}", kind="connect", status=502)
+        return UpstreamError(
+            f"{self._where} closed the connection without an answer: {cause}", kind="no_answer", status=502
+        )
+
+
+def _cause(error: Exception) -> str:
+    """Return the most telling text of an error: the system's own, where there is one."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.strerror:
+            return seen.strerror
+        seen = seen.__cause__ or seen.__context__
+    return str(error) or type(error).__name__

@@ -1,0 +1,72 @@
+"""What `/health` and `/livez` say: how the proxy, its journal and its ingest are doing.
+
+Knows how to read the board. Refuses to change anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ccproxy.journal import segments
+from ccproxy.lifecycle.board import Board
+
+INGEST_STATES = ("starting", "running", "waiting for the store", "off")
+SILENT_S = 5.0  # ingest shows a sign of life several times a second; after this long it is taken for dead
+
+
+class Status:
+    """Tells the state of a proxy from its board. `clock` gives microseconds since 1970."""
+
+    def __init__(self, board: Board, journal: Path, clock: Callable[[], int], ingest_expected: bool = True) -> None:
+        self._board = board
+        self._journal = journal
+        self._clock = clock
+        self._expected = ingest_expected
+
+    def report(self) -> dict[str, Any]:
+        """Return status, in_flight, draining, timestamp, journal (lag in bytes and seconds), ingest, dropped."""
+        now = self._clock()
+        draining = any(row.get("draining") for row in self._board.workers)
+        return {
+            "status": "draining" if draining else "healthy",
+            "in_flight": self._board.total("in_flight"),
+            "draining": draining,
+            "timestamp": datetime.fromtimestamp(now / 1e6, UTC).isoformat().replace("+00:00", "Z"),
+            "journal": self._journal_report(now),
+            "ingest": self._ingest_report(now),
+            "dropped": {
+                "exchanges": self._board.total("dropped_exchanges"),
+                "bytes": self._board.total("dropped_bytes"),
+            },
+        }
+
+    def _journal_report(self, now: int) -> dict[str, Any]:
+        ingest = self._board.ingest
+        consumed = ingest.get("segment_bytes") - ingest.get("unread_bytes")
+        lag = max(0, segments.total_bytes(self._journal) - consumed)
+        since = ingest.get("caught_up_at")
+        report: dict[str, Any] = {
+            "lag_bytes": lag,
+            "lag_seconds": round(max(0, now - since) / 1e6, 3) if lag and since else 0.0,
+        }
+        trouble = next((row.text() for row in self._board.workers if row.text()), None)
+        if trouble:
+            report["error"] = trouble
+        return report
+
+    def _ingest_report(self, now: int) -> dict[str, Any]:
+        row = self._board.ingest
+        beat = row.get("heartbeat")
+        if not self._expected:
+            return {"state": "off"}
+        if not beat:
+            return {"state": "starting"}
+        if now - beat > SILENT_S * 1e6:
+            return {"state": "down", "silent_seconds": round((now - beat) / 1e6, 1)}
+        report: dict[str, Any] = {"state": INGEST_STATES[row.get("state")], "stored": row.get("stored")}
+        if row.text():
+            report["error"] = row.text()
+        return report

@@ -1,0 +1,140 @@
+"""A worker process: hypercorn around the guard, with its own journal writer and its own pool to the provider.
+
+Puts the pieces together; clock and ids come from here. Started by the supervisor as `python -m ccproxy.web.worker`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import uvloop
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+from ccproxy import settings as configuration
+from ccproxy.journal.writer import JournalWriter
+from ccproxy.lifecycle import children, logs
+from ccproxy.lifecycle.board import Board, Row
+from ccproxy.recorder import Recorder
+from ccproxy.settings import Settings
+from ccproxy.upstream import Limits, Upstream
+from ccproxy.web.app import create_app
+from ccproxy.web.forward import Forwarder, Rules
+from ccproxy.web.guard import Application, Guard
+from ccproxy.web.status import Status
+
+log = logging.getLogger("ccproxy")
+
+DRAIN_S = 32 * 60.0  # the longest answer that was ever seen to be worth waiting for, and then some
+GAUGE_S = 0.2
+MAX_HEADER_BYTES = 1 << 18
+
+
+def new_clock() -> Callable[[], int]:
+    """Return a clock of microseconds since 1970 that never steps back: the time of day at its making, counted on evenly."""
+    origin = time.time_ns() - time.monotonic_ns()
+    monotonic = time.monotonic_ns
+    return lambda: (monotonic() + origin) // 1000
+
+
+def new_id() -> bytes:
+    """Return the 16 bytes of a UUIDv7 (RFC 9562): milliseconds since 1970, then random bits."""
+    millis = time.time_ns() // 1_000_000
+    noise = int.from_bytes(secrets.token_bytes(10))
+    value = millis << 80 | 0x7 << 76 | (noise >> 68 & 0xFFF) << 64 | 0b10 << 62 | noise & (1 << 62) - 1
+    return value.to_bytes(16)
+
+
+class Worker:
+    """Everything that one worker process holds."""
+
+    def __init__(self, settings: Settings, board: Board, index: int) -> None:
+        self.gauges: Row = board.workers[index]
+        self.gauges.clear()
+        clock = new_clock()
+        self.journal = JournalWriter(settings.storage.journal_dir, new_id().hex())
+        provider = settings.providers.anthropic
+        self.upstream = Upstream(
+            provider.base_url,
+            Limits(provider.connect_timeout, provider.response_header_timeout, provider.idle_timeout),
+        )
+        rules = Rules(provider.version.encode(), settings.server.max_body, settings.server.timeouts.read)
+        forwarder = Forwarder(self.upstream, rules, self.journal.settled)
+        status = Status(board, settings.storage.journal_dir, clock)
+        recorder = Recorder(self.journal.append, clock, new_id)
+        self.app = Guard(cast(Application, create_app(status).asgi_app), forwarder, recorder, self.gauges)
+
+    async def show_gauges(self) -> None:
+        """Keep the board's picture of the journal up to date."""
+        while True:
+            self.gauges.set("dropped_exchanges", self.journal.dropped_exchanges)
+            self.gauges.set("dropped_bytes", self.journal.dropped_bytes)
+            if self.gauges.text() != (self.journal.error or ""):
+                self.gauges.set_text(self.journal.error or "")
+                if self.journal.error:
+                    log.error("capture is suspended, traffic is not: %s", self.journal.error)
+            await asyncio.sleep(GAUGE_S)
+
+
+def server_config(settings: Settings, sockets: list[int]) -> Config:
+    """Return hypercorn's configuration: nothing added to answers, nothing cut short."""
+    config = Config()
+    config.bind = [f"fd://{descriptor}" for descriptor in sockets]
+    config.include_date_header = False
+    config.include_server_header = False
+    config.h11_max_incomplete_size = MAX_HEADER_BYTES
+    config.keep_alive_timeout = settings.server.timeouts.idle or configuration.LONGEST_DURATION
+    config.keep_alive_max_requests = 1 << 40
+    config.graceful_timeout = DRAIN_S
+    config.accesslog = None
+    config.errorlog = None
+    return config
+
+
+async def run(task: children.Task) -> None:
+    """Serve until told to stop."""
+    settings = configuration.parse(task.settings_json())
+    worker = Worker(settings, Board(Path(task.board), task.workers), task.index)
+    drain, stop = asyncio.Event(), asyncio.Event()
+
+    def obey(order: str) -> None:
+        drain.set()
+        worker.gauges.set("draining", 1)
+        if order in ("stop", "gone"):
+            stop.set()
+
+    await worker.upstream.start()
+    try:
+        async with asyncio.TaskGroup() as group:
+            helpers = [group.create_task(children.listen(obey)), group.create_task(worker.show_gauges())]
+            serving = group.create_task(
+                serve(worker.app, server_config(settings, task.sockets), shutdown_trigger=drain.wait)  # type: ignore[arg-type]
+            )
+            stopping = group.create_task(stop.wait())
+            worker.gauges.set("pid", os.getpid())
+            await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+            for other in (serving, stopping, *helpers):
+                other.cancel()
+    finally:
+        await worker.upstream.close()
+        worker.journal.close()
+
+
+def main() -> None:
+    """Run a worker process."""
+    task = children.read_task()
+    with logs.to_stderr(configuration.parse(task.settings_json()).logging):
+        gc.freeze()  # what is loaded by now stays; collections need not look at it again
+        uvloop.run(run(task))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The Panel dashboard over what was captured."""
