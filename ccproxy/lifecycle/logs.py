@@ -1,20 +1,21 @@
 """Where log lines go: to standard error, from a thread of their own.
 
 A terminal that is stopped, or a pipe that nobody reads, must not hold up a stream; so no log line is written by whoever has
-something else to do. Refuses to know what is logged.
+something else to do, and lines wait a moment for company. Refuses to know what is logged.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import queue
 import sys
+import threading
+from collections import deque
 from collections.abc import Iterator
-from logging.handlers import QueueHandler, QueueListener
-from typing import Protocol
+from typing import Protocol, TextIO
 
-MAX_WAITING = 10_000  # log lines; beyond it they are thrown away rather than waited for
+MAX_WAITING = 10_000  # log lines; beyond it the oldest are thrown away rather than waited for
+DELAY_S = 0.1
 
 
 class Wishes(Protocol):
@@ -26,32 +27,56 @@ class Wishes(Protocol):
     def level(self) -> str: ...
 
 
-class _Impatient(QueueHandler):
-    """Throws a line away where the queue is full."""
+class _Later(logging.Handler):
+    """Keeps records until its thread writes them."""
 
-    def enqueue(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(queue.Full):
-            self.queue.put_nowait(record)
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        self._stream = stream
+        self._waiting: deque[logging.LogRecord] = deque(maxlen=MAX_WAITING)
+        self._work = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
 
-    def handleError(self, record: logging.LogRecord) -> None:
-        return
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record; never waits."""
+        self._waiting.append(record)
+        if not self._work.is_set():
+            self._work.set()
+
+    def close(self) -> None:
+        """Write what is left, as long as that takes no second."""
+        self._closing.set()
+        self._work.set()
+        self._thread.join(1.0)
+        super().close()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._work.wait()
+            self._closing.wait(DELAY_S)
+            self._work.clear()
+            lines = []
+            with contextlib.suppress(IndexError):
+                while True:
+                    lines.append(self.format(self._waiting.popleft()) + "\n")
+            with contextlib.suppress(OSError, ValueError):  # nobody reads any more
+                self._stream.write("".join(lines))
+                self._stream.flush()
 
 
 @contextlib.contextmanager
 def to_stderr(wishes: Wishes) -> Iterator[None]:
     """Send our log lines to standard error for as long as this lasts."""
-    lines: queue.Queue[logging.LogRecord] = queue.Queue(MAX_WAITING)
-    sink = logging.StreamHandler(sys.stderr)
-    sink.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    listener = QueueListener(lines, sink)
     ours = logging.getLogger("ccproxy")
     ours.setLevel(wishes.level.upper())
     logging.getLogger("ccproxy.access").setLevel("INFO" if wishes.access else "CRITICAL")
-    handler = _Impatient(lines)
+    handler = _Later(sys.stderr)
     ours.addHandler(handler)
-    listener.start()
     try:
         yield
     finally:
         ours.removeHandler(handler)
-        listener.stop()
+        handler.close()

@@ -237,8 +237,11 @@ class MessageBuilder:
             self._relabel(message, opened)
         index = self._index(payload)
         if index in self._open and self._open[index].index >= 0:
+            # Recorded: a start that repeats the index before it, while its deltas and its stop carry the next one.
             self._problem(f"block {index} started twice")
-        elif index > self._highest + 1:
+            self._open[index] = self._add_block(self._highest + 1, opened)
+            return
+        if index > self._highest + 1:
             self._problem(f"block {index} started after block {self._highest}: a hole")
         self._add_block(index, opened)
 

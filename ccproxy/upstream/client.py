@@ -7,6 +7,7 @@ an error. Refuses to decode, retry or record.
 from __future__ import annotations
 
 import asyncio
+import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -88,7 +89,9 @@ class Upstream:
         self._prefix = parts.path.rstrip("/").encode()
         self._limits = limits
         self._where = parts.netloc
-        self._transport = PassingTransport(connect_timeout=limits.connect, keepalive=KEEPALIVE_S)
+        self._transport = PassingTransport(
+            connect_timeout=limits.connect, keepalive=KEEPALIVE_S, proxy=_proxy_for(parts.scheme, parts.netloc)
+        )
 
     def __repr__(self) -> str:
         return f"<Upstream {self._url}{self._prefix.decode()}>"
@@ -139,6 +142,14 @@ class Upstream:
         return UpstreamError(
             f"{self._where} closed the connection without an answer: {cause}", kind="no_answer", status=502
         )
+
+
+def _proxy_for(scheme: str, netloc: str) -> str | None:
+    """Return the proxy that the environment names for this provider (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY)."""
+    if urllib.request.proxy_bypass(netloc):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(scheme) or proxies.get("all")
 
 
 def _cause(error: Exception) -> str:

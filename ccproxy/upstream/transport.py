@@ -23,10 +23,10 @@ AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 class PassingTransport(AiohttpTransport):
     """Sends `request.extensions["target"]` (bytes: path and query) below the origin of `request.url`."""
 
-    def __init__(self, *, connect_timeout: float, keepalive: float) -> None:
+    def __init__(self, *, connect_timeout: float, keepalive: float, proxy: str | None) -> None:
         super().__init__()
-        self._connect_timeout = connect_timeout
         self._keepalive = keepalive
+        self._by_way_of = proxy
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
 
     async def start(self) -> None:
@@ -38,7 +38,7 @@ class PassingTransport(AiohttpTransport):
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            trust_env=True,
+            trust_env=False,  # it would read ~/.netrc for every request, and add what it finds there
             skip_auto_headers=AUTOMATIC,
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
@@ -57,6 +57,7 @@ class PassingTransport(AiohttpTransport):
                 headers=CIMultiDict((_text(name), _text(value)) for name, value in request.headers.raw),
                 data=content,
                 allow_redirects=False,
+                proxy=self._by_way_of,
             )
         return httpx.Response(
             response.status, headers=response.raw_headers, stream=ChunkStream(response), request=request

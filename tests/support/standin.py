@@ -141,7 +141,7 @@ class StandIn:
     async def __aenter__(self) -> Self:
         """Open the port."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), self._host, 0)
+        self._server = await loop.create_server(lambda: _Connection(self), self._host, 0, backlog=1024)
         self._address = self._server.sockets[0].getsockname()[:2]
         return self
 
