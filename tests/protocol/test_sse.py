@@ -52,10 +52,9 @@ EVENTS: list[Event | Comment] = [
     Event("message", b""),
 ]
 # What streams are made of, so that random ones hit every rule.
-PIECES = st.sampled_from(
-    [b"data", b"event", b"id", b"retry", b":", b" ", b"\n", b"\r", b"\r\n", b"\n\n", b"data: ", b"event: "]
-    + [b"a", b"12", b"\xc3", b"\xa4", b"\xff", b"\0", b"\xef\xbb\xbf", b"\xef"]
-)
+WORDS = [b"data", b"event", b"id", b"retry", b"data: ", b"event: ", b"a", b"12"]
+SIGNS = [b":", b" ", b"\n", b"\r", b"\r\n", b"\n\n", b"\xc3", b"\xa4", b"\xff", b"\0", b"\xef\xbb\xbf", b"\xef"]
+PIECES = st.sampled_from([*WORDS, *SIGNS])
 SMALL = 40
 
 
@@ -180,7 +179,7 @@ def test_bytes_that_are_no_utf8() -> None:
     assert decode(Decoder(), [b"event: \xff\ndata: \xff\xfe\n\n"]) == [Event("�", b"\xff\xfe")]
 
 
-@pytest.mark.parametrize("size", [10 * 1024 * 1024, 48 * 1024 * 1024])
+@pytest.mark.parametrize("size", [10 * 1024 * 1024, 24 * 1024 * 1024])
 def test_a_very_long_line(size: int) -> None:
     """A line of many megabytes is one event, whole."""
     stream = b"event: big\ndata: " + b"x" * size + b"\n\ndata: next\n\n"

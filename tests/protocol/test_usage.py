@@ -15,11 +15,10 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-KEYS = st.sampled_from(
-    ["input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation"]
-    + ["server_tool_use", "output_tokens_details", "iterations", "service_tier", "ephemeral_5m_input_tokens"]
-    + ["ephemeral_1h_input_tokens", "web_search_requests", "thinking_tokens", "never heard of"]
-)
+COUNTS = ["input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"]
+OBJECTS = ["cache_creation", "server_tool_use", "output_tokens_details", "iterations", "service_tier"]
+INSIDE = ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens", "web_search_requests", "thinking_tokens"]
+KEYS = st.sampled_from([*COUNTS, *OBJECTS, *INSIDE, "never heard of"])
 USAGE = st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=4), max_size=6)
 
 

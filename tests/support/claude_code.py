@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,25 +156,34 @@ async def run_ts_sdk(base_url: str, mode: str, home: Path, timeout: float = 30) 
 
 
 async def run(command: Sequence[str], environment: Mapping[str, str], folder: Path, timeout: float) -> bytes:
-    """Run a command to its end and return its standard output; anything but success fails the test with all it said."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        env=environment,
-        cwd=folder,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
+    """Run a command to its end and return its standard output; anything but success fails the test with all it said.
+
+    Claude Code gets a scratch folder of its own, that is gone afterwards: with a short name, as it puts sockets there.
+    """
+    with tempfile.TemporaryDirectory(prefix="cc-", ignore_cleanup_errors=True) as scratch:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env={"CLAUDE_CODE_TMPDIR": scratch, **environment},
+            cwd=folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        output, errors = await _ended(process, timeout)
+    assert process.returncode == 0, f"{command[0]} ended with {process.returncode}\n{output!r}\n{errors!r}"
+    return output
+
+
+async def _ended(process: asyncio.subprocess.Process, timeout: float) -> tuple[bytes, bytes]:
+    """Wait for a process and return its two outputs; one that takes too long is killed with all that it started."""
     try:
-        output, errors = await asyncio.wait_for(process.communicate(), timeout)
+        return await asyncio.wait_for(process.communicate(), timeout)
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.communicate()
         raise
-    assert process.returncode == 0, f"{command[0]} ended with {process.returncode}\n{output!r}\n{errors!r}"
-    return output
 
 
 def install(package: Package) -> None:

@@ -6,6 +6,7 @@ Knows how to slice and how to feed; refuses to know what is decoded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Protocol, TypeVar
 
 from hypothesis import strategies as st
@@ -42,7 +43,7 @@ def in_steps(size: int) -> Callable[[bytes], list[bytes]]:
 def cut_at(data: bytes, places: list[int]) -> list[bytes]:
     """Return the pieces between `places`; some may be empty, as chunks on a network may be."""
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 def random_cuts() -> st.SearchStrategy[list[int]]:

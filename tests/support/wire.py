@@ -39,10 +39,10 @@ class Request:
 
 
 def stream_files() -> list[str]:
-    """Return the names of all recorded Anthropic streams, below FOLDER; empty where the folder is missing."""
+    """Return the names of all recorded Anthropic streams, below FOLDER; one that is skipped where the folder is missing."""
     folder = FOLDER / "anthropic_sse"
     found = [*folder.glob("*.sse"), *folder.glob("vercel_chunks/*.chunks.txt")]
-    return sorted(str(path.relative_to(FOLDER)) for path in found)
+    return sorted(str(path.relative_to(FOLDER)) for path in found) or ["no recorded streams"]
 
 
 def stream(name: str) -> bytes:
