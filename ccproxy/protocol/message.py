@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,6 +17,7 @@ from ccproxy.protocol import sse
 from ccproxy.protocol.usage import merge
 
 Object = dict[str, Any]
+Value = TypeVar("Value")
 
 # A stream of another protocol would be unknown from end to end; its bytes are stored anyway, so a part is enough here.
 MAX_UNKNOWN_EVENTS = 1000
@@ -120,7 +121,7 @@ class MessageBuilder:
         message = dict(self._message)
         if self._blocks or "content" in message:
             message["content"] = [block.finished() for block in sorted(self._blocks, key=lambda block: block.index)]
-        return _mended(message) if self._mend else message
+        return self._fit(message)
 
     def feed(self, event: sse.Event) -> str:
         """Take one event and return its kind: for a `content_block_delta` the delta's type, otherwise the event's type.
@@ -134,10 +135,10 @@ class MessageBuilder:
         if not isinstance(kind, str):
             kind = event.name
         try:
-            return self._take(kind, payload)
+            kind = self._take(kind, payload)
         except RecursionError:
             self._problem(f"{kind}: nested too deeply")
-            return kind
+        return self._fit(kind) if self._mend else kind
 
     def _take(self, kind: str, payload: Object) -> str:
         match kind:
@@ -156,11 +157,11 @@ class MessageBuilder:
             case "message_stop":
                 self.complete = True
             case "error":
-                self.error = payload
+                self.error = self._fit(payload)
             case _:
                 self._name_unknown(f"event {kind}")
                 if len(self.unknown_events) < MAX_UNKNOWN_EVENTS:
-                    self.unknown_events.append(payload)
+                    self.unknown_events.append(self._fit(payload))
         return kind
 
     def _payload(self, event: sse.Event) -> Object | str:
@@ -324,13 +325,19 @@ class MessageBuilder:
         self._problem(f"{payload.get('type')} without an index")
         return max(self._highest, 0)
 
+    def _fit(self, value: Value) -> Value:
+        """Return `value` fit to be written as JSON."""
+        mended: Value = _mended(value) if self._mend else value
+        return mended
+
     def _name_unknown(self, name: str) -> None:
+        name = self._fit(name)
         if name not in self.unknown and len(self.unknown) < MAX_UNKNOWN_EVENTS:
             self.unknown.append(name)
 
     def _problem(self, sentence: str) -> None:
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(sentence)
+            self.problems.append(self._fit(sentence))
 
 
 def build(events: Iterable[sse.Event | sse.Comment]) -> MessageBuilder:

@@ -7,6 +7,7 @@ an error. Refuses to decode, retry or record.
 from __future__ import annotations
 
 import asyncio
+import os
 import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from ccproxy.errors import UpstreamError
-from ccproxy.upstream.transport import PassingTransport
+from ccproxy.upstream.transport import CONNECT_ERRORS, PassingTransport
 from ccproxy.wire import Header, RequestHead, ResponseHead
 
 KEEPALIVE_S = 300.0  # longer than a person thinks between two prompts, so that most prompts need no new TLS handshake
@@ -133,11 +134,11 @@ class Upstream:
             limit.reschedule(loop.time() + self._limits.head)
 
     def _failure(self, error: Exception) -> UpstreamError:
-        cause = _cause(error)
-        if isinstance(error.__cause__, TimeoutError):
+        cause, origin = _cause(error), error.__cause__ or error  # the transport's own mapping calls too much a timeout
+        if isinstance(origin, TimeoutError):
             sentence = f"{self._where} accepted no connection within {self._limits.connect:g} s (providers.anthropic.connect_timeout)"
             return UpstreamError(sentence, kind="connect_timeout", status=504)
-        if isinstance(error, httpx.ConnectError | httpx.ProxyError):
+        if isinstance(origin, CONNECT_ERRORS):
             return UpstreamError(f"cannot connect to {self._where}: {cause}", kind="connect", status=502)
         return UpstreamError(
             f"{self._where} closed the connection without an answer: {cause}", kind="no_answer", status=502
@@ -156,7 +157,7 @@ def _cause(error: Exception) -> str:
     """Return the most telling text of an error: the system's own, where there is one."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OSError) and seen.strerror:
-            return seen.strerror
+        if isinstance(seen, OSError) and seen.errno and seen.errno > 0:
+            return os.strerror(seen.errno)
         seen = seen.__cause__ or seen.__context__
     return str(error) or type(error).__name__

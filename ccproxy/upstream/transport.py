@@ -17,6 +17,7 @@ from yarl import URL
 
 UNBOUNDED = 0
 MAX_HEADER_BYTES = 1 << 18  # aiohttp's own limit of 8 KB a line is below what gateways put into headers
+CONNECT_ERRORS = (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)
 AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 

@@ -420,6 +420,17 @@ def test_half_a_surrogate_pair() -> None:
     assert msgspec.json.encode(message)
 
 
+def test_half_a_character_outside_the_message() -> None:
+    """Half a surrogate pair in an error, in an unknown event or in a type's name does not make the notes unfit to store."""
+    half = rb'{"type":"%s","index":0,"delta":{"type":"\ud83c"},"note":"\ud83c"}'
+    names = (b"error", b"\\ud83c", b"content_block_delta", b"content_block_stop")
+    builder = MessageBuilder()
+    kinds = [builder.feed(Event("x", half % name)) for name in names]
+    assert kinds == ["error", "�", "�", "content_block_stop"]
+    assert builder.error["note"] == builder.unknown_events[0]["note"] == "�"
+    assert msgspec.json.encode([kinds, builder.message, builder.unknown, builder.problems])
+
+
 def test_broken_utf8_is_told_and_read() -> None:
     """Bytes that are no UTF-8 cost the character, not the event."""
     raw = b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a\xffb"}}'

@@ -72,10 +72,11 @@ class Proxy:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.process is not None and self.process.poll() is None:
-            await self.stop()
         if kind is not None:
             print(self.said())
+            await self.kill()
+        elif self.process is not None and self.process.poll() is None:
+            await self.stop()
 
     async def start(self) -> None:
         """Start it and wait until it serves."""
