@@ -142,7 +142,8 @@ class Preamble:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Raw bytes of one side. `encoding` says how `data` gives them back: raw, zstd, or patch (zstd against the parts)."""
+    """Raw bytes of one side. `encoding` says how `data` gives them back: raw, zstd, parts (see stores.rebuild), or reply
+    (zstd against the text of the answer's message)."""
 
     side: str  # request | response
     encoding: str

@@ -24,9 +24,9 @@ class _Pieces:
     """What a request comes to, while it is being put together."""
 
     billing_line: str | None = None
-    tools: list[Part] = field(default_factory=list)
-    system: list[Part] = field(default_factory=list)
+    preamble: list[Part] = field(default_factory=list)
     messages: list[Part] = field(default_factory=list)
+    spelled: list[bytes] = field(default_factory=list)  # each of them as it stands in the body, the billing line first
 
 
 def request_entry(captured: Captured, memory: Memory) -> Entry:
@@ -45,7 +45,7 @@ def request_entry(captured: Captured, memory: Memory) -> Entry:
     pieces = _pieces(parts, memory, entry)
     entry.columns["billing_line"] = pieces.billing_line
     if captured.request:
-        entry.bodies.append(_body(captured.request, pieces))
+        entry.bodies.append(_body(captured.request, pieces, encoded=decoder.encoded))
     return entry
 
 
@@ -92,13 +92,15 @@ def _pieces(parts: RequestParts, memory: Memory, entry: Entry) -> _Pieces:
     """Name every part of a request, and add to the entry what the store may not know yet."""
     pieces = _Pieces()
     members: list[PreamblePart] = []
-    for kind, raws, found in (("tool", parts.tools, pieces.tools), ("system", parts.system, pieces.system)):
+    for kind, raws in (("tool", parts.tools), ("system", parts.system)):
         for raw in raws:
-            if kind == "system" and is_billing_line(raw):
+            if kind == "system" and pieces.billing_line is None and is_billing_line(raw):
                 pieces.billing_line = raw.decode("utf-8", "replace")
+                pieces.spelled.insert(0, raw)
                 continue
             seen = memory.seen(raw)
-            found.append(seen.part)
+            pieces.preamble.append(seen.part)
+            pieces.spelled.append(raw)
             members.append(PreamblePart(len(members), kind, seen.role or None, seen.part.digest))
     if members:
         key = digest(b"".join(member.part for member in members))
@@ -111,7 +113,8 @@ def _pieces(parts: RequestParts, memory: Memory, entry: Entry) -> _Pieces:
         parent = add_node(entry, memory, parent, seen.part, seen.role, depth)
     entry.columns["tip"] = parent
     entry.depth = len(parts.messages)
-    entry.parts += [*pieces.tools, *pieces.system, *pieces.messages]
+    pieces.spelled += parts.messages
+    entry.parts += [*pieces.preamble, *pieces.messages]
     return pieces
 
 
@@ -123,19 +126,20 @@ def add_node(entry: Entry, memory: Memory, parent: bytes | None, part: Part, rol
     return key
 
 
-def _body(raw: bytes, pieces: _Pieces) -> Body:
-    reference = rebuild.reference(
-        pieces.billing_line,
-        [part.text for part in pieces.tools],
-        [part.text for part in pieces.system],
-        [part.text for part in pieces.messages],
+def _body(raw: bytes, pieces: _Pieces, *, encoded: bool) -> Body:
+    texts = rebuild.reference(
+        pieces.billing_line, [part.text for part in pieces.preamble], [part.text for part in pieces.messages]
     )
-    if reference:
-        patch = compression.patch(raw, reference)
-        try:
-            if len(patch) < len(raw) and compression.apply(patch, reference) == raw:
-                return Body("request", "patch", patch, len(raw))
-        except StoreError:
-            pass
+    if texts and not encoded:
+        packed = rebuild.pack(raw, pieces.spelled, texts)
+        if len(packed) < len(raw) and _gives_back(raw, packed, texts):
+            return Body("request", "parts", packed, len(raw))
     encoding, data = compression.compress(raw)
     return Body("request", encoding, data, len(raw))
+
+
+def _gives_back(raw: bytes, packed: bytes, texts: list[bytes]) -> bool:
+    try:
+        return rebuild.unpack(packed, texts) == raw
+    except StoreError:
+        return False
