@@ -18,9 +18,9 @@ from ccproxy.ingest.memory import Memory
 from ccproxy.ingest.request import add_node
 from ccproxy.protocol import sse
 from ccproxy.protocol.message import MessageBuilder
-from ccproxy.protocol.parts import digest, json_value, normalised
+from ccproxy.protocol.parts import json_value
 from ccproxy.protocol.usage import tokens
-from ccproxy.records import Body, Captured, Entry, Part, State, Timeline
+from ccproxy.records import Body, Captured, Entry, State, Timeline
 from ccproxy.stores import compression
 
 _NO_CONTENT = frozenset({"message_delta", "signature_delta"})
@@ -99,16 +99,27 @@ def _add_body(entry: Entry, captured: Captured, memory: Memory, names: dict[str,
     if not raw:
         return
     columns["first_byte_ms"] = timing.since(captured.opened_at, captured.chunks[0][0])
-    encoding, data = compression.compress(raw)
-    entry.bodies.append(Body("response", encoding, data, len(raw)))
     decoder = ContentDecoder(names.get("content-encoding"))
-    if "event-stream" in names.get("content-type", ""):
+    kind = names.get("content-type", "").lower()
+    if "event-stream" in kind:
         _add_stream(entry, captured, decoder, memory)
-    elif "json" in names.get("content-type", ""):
+    elif "json" in kind:
         body = b"".join(decoder.feed(data) for _, data in captured.chunks)
         _add_payload(entry, json_value(body), memory)
     if decoder.problem:
         _note(columns, decoder.problem)
+    entry.bodies.append(_body(raw, entry))
+
+
+def _body(raw: bytes, entry: Entry) -> Body:
+    """Return the answer's bytes as stored: most of them stand in the message that they came to."""
+    encoding, data = compression.compress(raw)
+    if encoding == "zstd" and entry.columns.get("reply") is not None:
+        message = entry.parts[-1].text
+        patch = compression.patch(raw, message)
+        if len(patch) < len(data) and compression.apply(patch, message) == raw:
+            encoding, data = "reply", patch
+    return Body("response", encoding, data, len(raw))
 
 
 def _add_stream(entry: Entry, captured: Captured, decoder: ContentDecoder, memory: Memory) -> None:
@@ -178,9 +189,7 @@ def _add_message(entry: Entry, message: dict[str, Any], memory: Memory) -> None:
 
 def _add_reply(entry: Entry, content: Any, memory: Memory) -> None:
     """Hang the answer below the request's last message, in the form in which the client will send it back."""
-    text = _encode({"role": "assistant", "content": content})
-    key = digest(normalised(text))
-    part = Part(key, memory.first(key) or text)
+    part = memory.seen(_encode({"role": "assistant", "content": content})).part
     entry.parts.append(part)
     entry.columns["reply"] = add_node(entry, memory, entry.columns["tip"], part, "assistant", entry.depth)
 

@@ -80,13 +80,20 @@ def _verbatim(body: bytes, spelled: Sequence[bytes], texts: Sequence[bytes]) -> 
     """Yield (offset, number) of each part that stands in the body letter by letter as its text."""
     place = 0
     for number, spelling in enumerate(spelled):
-        start = place + 1 if body.startswith(spelling, place + 1) else body.find(spelling, place)
-        if start < 0:  # its list stands before that of the parts before it
-            start = body.find(spelling)
+        start = _find(body, spelling, place)
         if start >= 0:
             place = start + len(spelling)
             if texts[number] == spelling:
                 yield start, number
+
+
+def _find(body: bytes, spelling: bytes, place: int) -> int:
+    """Return where a part stands: most likely right behind the one before, that is behind `place`."""
+    for start in (place + 1, place + 2):  # "," or ", "
+        if body.startswith(spelling, start):
+            return start
+    start = body.find(spelling, place)
+    return start if start >= 0 else body.find(spelling)  # its list may stand before that of the parts before it
 
 
 def _rest(texts: Sequence[bytes], places: Sequence[int]) -> bytes:

@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 from ccproxy.errors import StoreBusyError, StoreError
-from ccproxy.records import Block, Entry, Node, Part, Position, Preamble, State
+from ccproxy.records import Block, Body, Entry, Node, Part, Position, Preamble, State
 from ccproxy.stores import compression, rebuild
 from ccproxy.stores.contract import Found, Record, Store
 
@@ -23,7 +23,8 @@ APPLICATION_ID = (
 BUSY_S = 2.0
 KNOWN_DIGESTS = 200_000  # what the writer remembers to be stored, at about 100 bytes each
 CACHE_KB = 4096
-_PASSING = ("locked", "busy", "full", "disk i/o")
+_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_PRIMARY_CODE = 0xFF  # the part of an error code that names its class
 
 
 class SqliteStore(Store):
@@ -109,17 +110,17 @@ class SqliteStore(Store):
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     # Writing ----------------------------------------------------------------------------------------------------------
 
     def write(self, entries: Sequence[Entry], positions: Iterable[Position]) -> None:
         """Put entries and positions into the store in one transaction."""
-        fresh: list[bytes] = []
+        fresh: dict[bytes, None] = {}
         with _errors(self.path), self._transaction():
             for entry in entries:
                 self._write_entry(entry, fresh)
@@ -127,26 +128,26 @@ class SqliteStore(Store):
                 "INSERT OR REPLACE INTO journal_positions VALUES (?, ?, ?)",
                 [(position.writer, position.segment, position.offset) for position in positions],
             )
-        for digest in fresh:  # only now is it sure that they are stored
-            self._known[digest] = None
+        self._known |= fresh  # only now is it sure that they are stored
         while len(self._known) > KNOWN_DIGESTS:
             del self._known[next(iter(self._known))]
 
-    def _write_entry(self, entry: Entry, fresh: list[bytes]) -> None:
+    def _write_entry(self, entry: Entry, fresh: dict[bytes, None]) -> None:
         for part in entry.parts:
-            if part.digest not in self._known:
+            if part.digest not in self._known and part.digest not in fresh:
                 self._write_part(part)
-                fresh.append(part.digest)
+                fresh[part.digest] = None
         for node in entry.nodes:
-            if node.digest not in self._known:
+            if node.digest not in self._known and node.digest not in fresh:
                 self._write_node(node)
-                fresh.append(node.digest)
-        if entry.preamble and entry.preamble.digest not in self._known:
-            self._write_preamble(entry.preamble)
-            fresh.append(entry.preamble.digest)
+                fresh[node.digest] = None
+        preamble = entry.preamble
+        if preamble and preamble.digest not in self._known and preamble.digest not in fresh:
+            self._write_preamble(preamble)
+            fresh[preamble.digest] = None
         self._db.execute(self._upsert, [entry.columns.get(name) for name in self._columns])
         self._db.executemany(
-            "INSERT OR IGNORE INTO bodies VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO bodies (exchange, side, encoding, data, size) VALUES (?, ?, ?, ?, ?)",
             [(entry.id, body.side, body.encoding, body.data, body.size) for body in entry.bodies],
         )
         self._db.executemany(
@@ -163,7 +164,8 @@ class SqliteStore(Store):
     def _write_part(self, part: Part) -> None:
         encoding, data = compression.compress(part.text)
         self._db.execute(
-            "INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?)", (part.digest, encoding, data, len(part.text))
+            "INSERT OR IGNORE INTO blobs (digest, encoding, data, size) VALUES (?, ?, ?, ?)",
+            (part.digest, encoding, data, len(part.text)),
         )
 
     def _write_node(self, node: Node) -> None:
@@ -265,24 +267,38 @@ class SqliteStore(Store):
         """Return the exact bytes of one side's body."""
         with _errors(self.path):
             row = self._db.execute(
-                "SELECT encoding, data FROM bodies WHERE exchange = ? AND side = ?", (exchange, side)
+                "SELECT side, encoding, data, size FROM bodies WHERE exchange = ? AND side = ?", (exchange, side)
             ).fetchone()
-        if row is None:
-            return None
-        if row["encoding"] == "patch":
-            return compression.apply(row["data"], self._reference(exchange))
-        return compression.decompress(row["encoding"], row["data"])
+            if row is None:
+                return None
+            body = self._unpack(exchange, Body(**row))
+        if len(body) != row["size"]:
+            raise StoreError(f"the {side} of exchange {exchange} is damaged: it has {len(body)} bytes of {row['size']}")
+        return body
 
-    def _reference(self, exchange: str) -> bytes:
+    def _unpack(self, exchange: str, body: Body) -> bytes:
+        if body.encoding == "parts":
+            return rebuild.unpack(body.data, self._reference(exchange))
+        if body.encoding == "reply":
+            return compression.apply(body.data, self._reply(exchange))
+        return compression.decompress(body.encoding, body.data)
+
+    def _reference(self, exchange: str) -> list[bytes]:
         row = self._db.execute("SELECT billing_line, preamble, tip FROM exchanges WHERE id = ?", (exchange,)).fetchone()
         parts = self._db.execute(
-            "SELECT kind, encoding, data FROM preamble_parts JOIN blobs ON digest = part WHERE preamble = ? ORDER BY position",
+            "SELECT encoding, data FROM preamble_parts JOIN blobs ON digest = part WHERE preamble = ? ORDER BY position",
             (row["preamble"],),
         )
-        texts: dict[str, list[bytes]] = {"tool": [], "system": []}
-        for part in parts:
-            texts[part["kind"]].append(compression.decompress(part["encoding"], part["data"]))
-        return rebuild.reference(row["billing_line"], texts["tool"], texts["system"], self.conversation(row["tip"]))
+        preamble = [compression.decompress(part["encoding"], part["data"]) for part in parts]
+        return rebuild.reference(row["billing_line"], preamble, self.conversation(row["tip"]))
+
+    def _reply(self, exchange: str) -> bytes:
+        row = self._db.execute(
+            "SELECT encoding, data FROM exchanges JOIN nodes ON nodes.digest = reply JOIN blobs ON blobs.digest = message"
+            " WHERE id = ?",
+            (exchange,),
+        ).fetchone()
+        return compression.decompress(row["encoding"], row["data"]) if row else b""
 
     def conversation(self, node: bytes | None) -> list[bytes]:
         """Return the JSON of each message from the root down to `node`."""
@@ -397,13 +413,15 @@ def _upsert(table: str, columns: Sequence[str]) -> str:
 
 @contextlib.contextmanager
 def _errors(path: Path) -> Iterator[None]:
-    """Say in our words what SQLite says in its own."""
+    """Say in our words what SQLite, and the driver before it, say in their own."""
     try:
         yield
     except sqlite3.Error as error:
-        text = str(error)
-        if any(sign in text.lower() for sign in _PASSING):
-            raise StoreBusyError(f"the store at {path} cannot be written right now: {text}") from error
-        if "not a database" in text:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE
+        if code in _PASSING:
+            raise StoreBusyError(f"the store at {path} cannot be used right now: {error}") from error
+        if code == sqlite3.SQLITE_NOTADB:
             raise StoreError(f"{path} is not a SQLite database; choose another storage.db_path") from error
-        raise StoreError(f"the store at {path} failed: {text}") from error
+        raise StoreError(f"the store at {path} failed: {error}") from error
+    except (OverflowError, UnicodeEncodeError) as error:  # a value that no column can hold
+        raise StoreError(f"the store at {path} cannot hold a value: {error}") from error

@@ -225,11 +225,10 @@ async def test_a_stream_is_interrupted_when_its_worker_dies(tmp_path: Path) -> N
     """When a worker dies, its running exchange becomes interrupted with what had arrived, and a new worker serves."""
     events = text_stream("one two three")
     gate = Gate()
-    script = (
-        lambda got: (  # noqa: E731
-            stream_answer([*events[:3], gate]) if got.json()["stream"] else json_answer({"ok": True})
-        )
-    )
+
+    def script(got: Request) -> Answer:
+        return stream_answer([*events[:3], gate]) if got.json()["stream"] else json_answer({"ok": True})
+
     async with StandIn(script) as up, Proxy(up.url, tmp_path) as proxy, client() as http:
         with pytest.raises(httpx.HTTPError):
             async with http.stream("POST", f"{proxy.url}/v1/messages", json=request()) as got:
