@@ -42,7 +42,7 @@ BLOCKS = [
     tool_use("now", {}, "toolu_2"),
 ]
 ASKED: dict[str, Any] = {
-    "model": "claude-sonnet-4-5",
+    "model": "claude-x",
     "max_tokens": 4096,
     "thinking": {"type": "enabled", "budget_tokens": 1024},
     "tools": [{"name": "weather", "description": "Tells the weather.", "input_schema": {"type": "object"}}],

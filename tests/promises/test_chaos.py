@@ -24,7 +24,7 @@ PROMPT_S = 2.0  # far above what an exchange takes, far below every timeout of s
 def _script(got: Request) -> Answer:
     try:
         words = str(json.loads(got.body)["messages"][0]["content"]).encode("utf-8", "replace").decode()
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         words = "what?"
     return stream_answer(text_stream(words))
 
