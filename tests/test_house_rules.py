@@ -47,6 +47,7 @@ DOORS = {
     "httpx": ["ccproxy.upstream"],
     "httpx_aiohttp": ["ccproxy.upstream"],
     "aiohttp": ["ccproxy.upstream"],
+    "yarl": ["ccproxy.upstream"],
     "sqlite3": ["ccproxy.stores.sqlite"],
     "psycopg": ["ccproxy.stores.postgres"],
     "duckdb": ["analysis.engine"],

@@ -3,6 +3,6 @@
 The only place that knows httpx and aiohttp. Refuses to know what the bytes mean, and what becomes of them here.
 """
 
-from ccproxy.upstream.client import Answer, Limits, Upstream
+from ccproxy.upstream.client import Answer, Limits, Upstream, environment_proxy
 
-__all__ = ["Answer", "Limits", "Upstream"]
+__all__ = ["Answer", "Limits", "Upstream", "environment_proxy"]

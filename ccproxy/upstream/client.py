@@ -82,17 +82,15 @@ class Answer:
 
 
 class Upstream:
-    """One provider, behind one pool of connections."""
+    """One provider, behind one pool of connections; reached by way of `proxy`, the URL of an HTTP proxy, where there is one."""
 
-    def __init__(self, base_url: str, limits: Limits) -> None:
+    def __init__(self, base_url: str, limits: Limits, proxy: str | None = None) -> None:
         parts = urlsplit(base_url)
         self._url = httpx.URL(f"{parts.scheme}://{parts.netloc}")
         self._prefix = parts.path.rstrip("/").encode()
         self._limits = limits
         self._where = parts.netloc
-        self._transport = PassingTransport(
-            connect_timeout=limits.connect, keepalive=KEEPALIVE_S, proxy=_proxy_for(parts.scheme, parts.netloc)
-        )
+        self._transport = PassingTransport(connect_timeout=limits.connect, keepalive=KEEPALIVE_S, proxy=proxy)
 
     def __repr__(self) -> str:
         return f"<Upstream {self._url}{self._prefix.decode()}>"
@@ -145,12 +143,13 @@ class Upstream:
         )
 
 
-def _proxy_for(scheme: str, netloc: str) -> str | None:
+def environment_proxy(base_url: str) -> str | None:
     """Return the proxy that the environment names for this provider (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY)."""
-    if urllib.request.proxy_bypass(netloc):
+    parts = urlsplit(base_url)
+    if urllib.request.proxy_bypass(parts.netloc):
         return None
     proxies = urllib.request.getproxies()
-    return proxies.get(scheme) or proxies.get("all")
+    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def _cause(error: Exception) -> str:

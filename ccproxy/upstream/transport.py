@@ -12,7 +12,6 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 from httpx_aiohttp.transport import AiohttpResponseStream, map_aiohttp_exceptions
-from multidict import CIMultiDict
 from yarl import URL
 
 UNBOUNDED = 0
@@ -55,7 +54,7 @@ class PassingTransport(AiohttpTransport):
             response = await self.client.request(
                 request.method,
                 URL(f"{request.url.scheme}://{request.url.netloc.decode()}{target}", encoded=True),
-                headers=CIMultiDict((_text(name), _text(value)) for name, value in request.headers.raw),
+                headers=[(_text(name), _text(value)) for name, value in request.headers.raw],
                 data=content,
                 allow_redirects=False,
                 proxy=self._by_way_of,

@@ -25,11 +25,12 @@ from ccproxy.lifecycle import children, logs
 from ccproxy.lifecycle.board import Board, Row
 from ccproxy.recorder import Recorder
 from ccproxy.settings import Settings
-from ccproxy.upstream import Limits, Upstream
+from ccproxy.upstream import Limits, Upstream, environment_proxy
 from ccproxy.web.app import create_app
 from ccproxy.web.forward import Forwarder, Rules
 from ccproxy.web.guard import Application, Guard
 from ccproxy.web.status import Status
+from ccproxy.web.warming import rehearse
 
 log = logging.getLogger("ccproxy")
 
@@ -65,6 +66,7 @@ class Worker:
         self.upstream = Upstream(
             provider.base_url,
             Limits(provider.connect_timeout, provider.response_header_timeout, provider.idle_timeout),
+            environment_proxy(provider.base_url),
         )
         rules = Rules(provider.version.encode(), settings.server.max_body, settings.server.timeouts.read)
         forwarder = Forwarder(self.upstream, rules, self.journal.settled)
@@ -111,6 +113,7 @@ async def run(task: children.Task) -> None:
         if order in ("stop", "gone"):
             stop.set()
 
+    await rehearse()
     await worker.upstream.start()
     try:
         async with asyncio.TaskGroup() as group:

@@ -121,11 +121,8 @@ class Proxy:
     def children(self, module: str) -> list[int]:
         """Return the ids of its child processes that run this module."""
         assert self.process is not None
-        found = []
-        for line in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            if module.encode() in Path(f"/proc/{line}/cmdline").read_bytes():
-                found.append(int(line))
-        return found
+        all_of_them = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in all_of_them if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     async def until(self, predicate: Callable[[], bool], timeout: float = PATIENCE_S) -> None:
         """Wait until something is so; fail after `timeout` seconds."""
