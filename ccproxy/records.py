@@ -91,7 +91,7 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A distinct JSON part: its digest, and its text as first seen."""
+    """A distinct JSON part: its digest, and its text as first seen, without the marker for the cache."""
 
     digest: bytes
     text: bytes

@@ -4,6 +4,10 @@ Knows each setting's key, environment name, default, kind and sentence, and in w
 line, environment, `.env`, `config.yaml`, default. The loader, `config.yaml.example` and the README's table share it.
 Refuses to guess: a key or value that it does not understand is a `ConfigError` that says where it stands. Refuses to
 know what the settings are for. Nothing else in ccproxy reads the environment or YAML.
+
+Many programs have a `config.yaml`, and `ccproxy run` starts in anybody's project. So one that lies in the working folder
+and has none of our top-level keys is taken for another program's: it is passed over, and `Settings.passed_over` tells so.
+With at least one of our keys it is ours, and all of it must be right; so must a file that was named with `--config`.
 """
 
 from __future__ import annotations
@@ -278,7 +282,7 @@ class Logging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings, and for each key the source its value came from."""
+    """All settings, for each key the source its value came from, and the file that was read or passed over."""
 
     server: Server
     providers: Providers
@@ -286,6 +290,7 @@ class Settings:
     logging: Logging
     sources: Mapping[str, str]
     config_file: Path | None
+    passed_over: Path | None
 
 
 def rows(tree: type, prefix: str = "") -> Iterator[Setting]:
@@ -309,6 +314,8 @@ def _sections(keys: Iterable[str]) -> list[str]:
 
 
 _SECTIONS = _sections(_BY_KEY)
+_TOP_LEVEL = "|".join(section for section in _SECTIONS if "." not in section)
+_OUR_KEY = re.compile(rf"""^["'{{]?(?:{_TOP_LEVEL})(?:\.[\w.]+)?["']?[ \t]*:""", re.MULTILINE)
 
 
 # Loading.
@@ -346,11 +353,12 @@ def load(
     """Build the settings of the command line (key to value), the environment, `.env`, `config.yaml` and the defaults.
 
     An empty or missing value counts as not set, in every source. A value in the configuration file must be right even
-    where another source overrides it. Without `config_file`, `config.yaml` is looked for in `cwd`, then in
-    `config_home`. The folders default to the process's own and the user's. Raises `ConfigError`.
+    where another source overrides it. Without `config_file`, `config.yaml` is looked for in `cwd`, where another
+    program's is passed over, then in `config_home`. The folders default to the process's own and the user's. Raises
+    `ConfigError`.
     """
     cwd = (cwd or Path.cwd()).absolute()
-    path = _config_path(config_file, cwd, config_home)
+    path, passed_over = _config_path(config_file, cwd, config_home)
     found = _from_file(path, cwd) if path else {}
     for key, value in found.items():
         read(_BY_KEY[key], value)
@@ -361,7 +369,8 @@ def load(
     for row in SETTINGS:
         values[row.key] = read(row, found[row.key]) if row.key in found else _default(row, data_home, values)
     sources = {key: found[key].where if key in found else "default" for key in _BY_KEY}
-    settings: Settings = _build(Settings, values | {"sources": sources, "config_file": path})
+    files = {"config_file": path, "passed_over": passed_over}
+    settings: Settings = _build(Settings, values | {"sources": sources} | files)
     return settings
 
 
@@ -422,11 +431,22 @@ def _dotenv(path: Path) -> dict[str, str]:
 # The configuration file.
 
 
-def _config_path(config_file: Path | None, cwd: Path, config_home: Path | None) -> Path | None:
+def _config_path(config_file: Path | None, cwd: Path, config_home: Path | None) -> tuple[Path | None, Path | None]:
+    """Return the file to read, and the one in the working folder that was passed over."""
     if config_file:
-        return cwd / config_file.expanduser()
-    places = (folder / "config.yaml" for folder in (cwd, config_home or platformdirs.user_config_path("ccproxy")))
-    return next((place for place in places if os.path.isfile(place)), None)
+        return cwd / config_file.expanduser(), None
+    here, of_user = cwd / "config.yaml", (config_home or platformdirs.user_config_path("ccproxy")) / "config.yaml"
+    if os.path.isfile(here) and _has_our_keys(here):
+        return here, None
+    return of_user if os.path.isfile(of_user) else None, here if os.path.isfile(here) else None
+
+
+def _has_our_keys(path: Path) -> bool:
+    """Tell whether a line begins with one of our top-level keys, be it YAML or not. A file that cannot be read may be ours."""
+    try:
+        return _OUR_KEY.search(path.read_bytes().decode("utf-8-sig", "replace")) is not None
+    except OSError:
+        return True
 
 
 def _from_file(path: Path, cwd: Path) -> dict[str, Found]:
@@ -556,6 +576,7 @@ def parse(data: bytes) -> Settings:
 
 _EXAMPLE_HEAD = """\
 # The settings of ccproxy. It reads config.yaml in the folder where it starts, else in the user's configuration folder.
+# A config.yaml in the former without server, providers, storage or logging in it is another program's, and passed over.
 #
 # Every setting stands here with its default: to change it, remove the # in front of its name.
 # What counts first: the command line, the environment, a file .env in the folder where ccproxy starts, then this file.

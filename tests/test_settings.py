@@ -53,9 +53,9 @@ class Desk:
         return load(cli=cli, environ=environ or {}, **(folders | options))
 
     def refusal(self, text: str | bytes) -> str:
-        """Return the sentence with which a configuration file is refused."""
-        self.write(text)
-        return sentence(self.load)
+        """Return the sentence with which a configuration file that was named is refused."""
+        path = self.write(text)
+        return sentence(lambda: self.load(config_file=path))
 
 
 def sentence(call: Callable[[], object]) -> str:
@@ -147,7 +147,7 @@ def test_the_defaults(desk: Desk) -> None:
     assert settings.storage.db_path == desk.data_home / "requests.db"
     assert settings.storage.journal_dir == desk.data_home / "requests.journal"
     assert (settings.logging.access, settings.logging.level) == (True, "info")
-    assert settings.config_file is None
+    assert (settings.config_file, settings.passed_over) == (None, None)
     assert set(settings.sources) == {row.key for row in SETTINGS}
 
 
@@ -187,6 +187,57 @@ def test_the_working_folder_comes_before_the_users_folder(desk: Desk) -> None:
     here = desk.write("server: {port: 4002}")
     settings = desk.load()
     assert (settings.server.port, settings.server.workers, settings.config_file) == (4002, 1, here)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "database: {server: x}\nmy_server: 1\nserver_url: http://a\n",
+        "  server:\n    port: 1\n",
+        "# server:\n",
+        "",
+        "port: 1\n",
+        "- server\n",
+        "just words about the server: none",
+        "{{ if .Values.on }}\na: b: c\n{{ end }}\n",
+        b"\xff\xfe\x00",
+    ],
+)
+def test_a_file_of_another_program_is_passed_over(desk: Desk, text: str | bytes) -> None:
+    """A config.yaml in the working folder with none of our top-level keys is another program's, whatever it is."""
+    foreign = desk.write(text)
+    settings = desk.load()
+    assert (settings.config_file, settings.passed_over) == (None, foreign)
+    of_user = desk.config_home / "config.yaml"
+    of_user.write_text("server: {port: 4001}")
+    settings = desk.load()
+    assert (settings.server.port, settings.config_file, settings.passed_over) == (4001, of_user, foreign)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "server:\nzzz: 1\n",
+        "zzz: 1\nlogging.access: no\n",
+        '\ufeff"storage": {}\nzzz: 1\n',
+        "{server: {zzz: 1}}",
+        "providers :\n\tx",
+        "logging: [\n",
+        b"storage:\n  db_path: caf\xe9\n",
+    ],
+)
+def test_a_file_with_one_of_our_keys_is_ours(desk: Desk, text: str | bytes) -> None:
+    """With at least one of our top-level keys a config.yaml is ours, and all of it must be right."""
+    desk.write(text)
+    assert sentence(desk.load).startswith("config.yaml line ")
+
+
+def test_only_the_working_folder_holds_files_of_others(desk: Desk) -> None:
+    """A file that was named, and the one in our own configuration folder, are ours whatever they say."""
+    named = desk.write("zzz: 1", "mine.yaml")
+    assert sentence(lambda: desk.load(config_file=named)).startswith('mine.yaml line 1: unknown key "zzz"')
+    (desk.config_home / "config.yaml").write_text("zzz: 1")
+    assert 'unknown key "zzz"' in sentence(desk.load)
 
 
 def test_an_explicit_file_is_the_only_one(desk: Desk) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -11,7 +13,7 @@ from typing import Any
 import click
 
 from ccproxy import __version__
-from ccproxy.cli import doctor, launcher, looking, serving
+from ccproxy.cli import doctor, launcher, looking, serving, tailing
 from ccproxy.errors import ConfigError, StoreError
 from ccproxy.settings import Settings, environment, load
 
@@ -23,12 +25,12 @@ def _config_option(function: Function) -> Function:
         "--config",
         "config_file",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="Read this config.yaml instead of the one in this folder or in your config folder.",
+        help="Read this file instead of config.yaml here or in your config folder.",
     )(function)
 
 
 def _store_options(function: Function) -> Function:
-    db = click.option("--db", "db_path", help="The store's file, instead of the configured one.")
+    db = click.option("--db", "db_path", metavar="PATH", help="Read this store instead of the configured one.")
     return _config_option(db(function))
 
 
@@ -45,8 +47,8 @@ def _plain_errors(function: Function) -> Function:
         except (StoreError, serving.ServeError) as error:
             click.echo(f"ccproxy: {error}", err=True)
             sys.exit(1)
-        except BrokenPipeError:  # the reader, `head` say, has seen enough
-            sys.stderr.close()
+        except BrokenPipeError:  # the reader, `head` say, has seen enough; what is still to be flushed goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
 
     return wrapped
@@ -69,15 +71,18 @@ def main() -> None:
 
     Or do both at once:  ccproxy run -- claude
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # captured text has characters that some terminal does not know
 
 
 @main.command()
 @_config_option
-@click.option("--host", help="Listen on this address.  [default: 127.0.0.1]")
-@click.option("--port", type=int, help="Listen on this port; 0 takes a free one.  [default: 3001]")
+@click.option("--host", metavar="ADDRESS", help="Listen on this address.  [default: 127.0.0.1]")
+@click.option("--port", metavar="N", type=int, help="Listen on this port; 0 takes a free one.  [default: 3001]")
 @click.option("--upstream", metavar="URL", help="Forward to this API.  [default: https://api.anthropic.com]")
 @click.option("--db", "db_path", metavar="PATH", help="Store captures in this file.  [default: in your data folder]")
-@click.option("--workers", type=int, help="How many processes forward requests.  [default: 1]")
+@click.option("--workers", metavar="N", type=int, help="How many processes forward requests.  [default: 1]")
 @click.option("--no-dashboard", is_flag=True, help="Do not start the dashboard.")
 @_plain_errors
 def serve(
@@ -108,7 +113,7 @@ def serve(
     sys.exit(serving.serve(settings))
 
 
-@main.command(context_settings={"ignore_unknown_options": True})
+@main.command(context_settings={"allow_interspersed_args": False})
 @_config_option
 @click.option("--print", "print_only", is_flag=True, help="Show the command line instead of running it.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -116,7 +121,8 @@ def serve(
 def run(config_file: Path | None, print_only: bool, command: tuple[str, ...]) -> None:
     """Run COMMAND through a proxy, and say at the end what was captured.
 
-    Uses the proxy that is running; starts one on a free port where there is none.
+    Uses the proxy that is running; starts one on a free port where there is none. All that follows COMMAND belongs to
+    it. Its exit code is passed on.
 
     \b
     Examples:
@@ -129,12 +135,22 @@ def run(config_file: Path | None, print_only: bool, command: tuple[str, ...]) ->
 
 @main.command()
 @_store_options
-@click.option("-n", "count", default=20, show_default=True, type=click.IntRange(0), help="How many to begin with.")
+@click.option(
+    "-n", "count", metavar="N", default=20, show_default=True, type=click.IntRange(0), help="Begin with so many."
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on as exchanges happen, until Ctrl-C.")
 @_plain_errors
 def tail(config_file: Path | None, db_path: str | None, count: int, follow: bool) -> None:
-    """List the newest exchanges, one line each: time, status, model, agent, tokens, times."""
-    looking.tail(_settings(config_file, **{"storage.db_path": db_path}), count, follow=follow)
+    """List the newest exchanges, one line each.
+
+    Tokens: all that went in, those of them from the cache, those that came out. Times: to the first token, and in all.
+
+    \b
+    Examples:
+      ccproxy tail -n 5
+      ccproxy tail -f
+    """
+    tailing.tail(_settings(config_file, **{"storage.db_path": db_path}), count, follow=follow)
 
 
 @main.command()
@@ -146,22 +162,43 @@ def tail(config_file: Path | None, db_path: str | None, count: int, follow: bool
 @click.option("--json", "form", flag_value="json", help="Everything, as one JSON object.")
 @_plain_errors
 def show(config_file: Path | None, db_path: str | None, exchange_id: str, form: str | None) -> None:
-    """Show one exchange. The beginning or the end of its ID is enough."""
+    """Show one exchange. The beginning or the end of its ID is enough.
+
+    \b
+    Examples:
+      ccproxy show 5f6a1b2c3d4e
+      ccproxy show 5f6a1b2c3d4e --request | jq .messages
+    """
     looking.show(_settings(config_file, **{"storage.db_path": db_path}), exchange_id, form)
 
 
 @main.command()
 @_store_options
 @click.argument("words", nargs=-1, required=True)
-@click.option("-n", "count", default=20, show_default=True, type=click.IntRange(1), help="At most so many hits.")
+@click.option(
+    "-n", "count", metavar="N", default=20, show_default=True, type=click.IntRange(1), help="Show so many hits."
+)
 @_plain_errors
 def search(config_file: Path | None, db_path: str | None, words: tuple[str, ...], count: int) -> None:
-    """Find what was said and what tools did: blocks in which all WORDS stand."""
+    """Find what was said, and what tools did.
+
+    A hit is a block in which all WORDS stand. Quotes and operators in them mean nothing.
+
+    \b
+    Examples:
+      ccproxy search connection refused
+      ccproxy search -n 5 README.md
+    """
     looking.search(_settings(config_file, **{"storage.db_path": db_path}), " ".join(words), count)
 
 
 @main.command("doctor")
 @_store_options
 def doctor_command(config_file: Path | None, db_path: str | None) -> None:
-    """Check config, store, journal, client and versions: each line is fine, or says what to do."""
+    """Check the whole set-up: each line is fine, or says what to do.
+
+    \b
+    Example:
+      ccproxy doctor && ccproxy serve
+    """
     sys.exit(doctor.run(config_file, db_path))

@@ -6,20 +6,20 @@ Changes nothing. Refuses to guess: a line says what was looked at.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-import click
+from urllib.parse import urlsplit
 
 from ccproxy import __version__
+from ccproxy.cli import keeper, launch
 from ccproxy.cli.serving import url_of
+from ccproxy.cli.terminal import clean_line, count, echo
 from ccproxy.errors import ConfigError, StoreError
 from ccproxy.journal import segments
 from ccproxy.settings import Settings, environment, load
@@ -33,7 +33,7 @@ def run(config_file: Path | None, db_path: str | None) -> int:
     """Print a line for each thing looked at; return 0 where all is fine, else 1."""
     lines = list(_lines(config_file, db_path))
     for fine, name, text in lines:
-        click.echo(f"{'ok ' if fine else '!! '} {name:<9} {text}")
+        echo(f"{'ok' if fine else '!!'}  {name:<8}  {clean_line(text)}", **({} if fine else {"fg": "red"}))
     return 0 if all(fine for fine, _, _ in lines) else 1
 
 
@@ -45,14 +45,16 @@ def _lines(config_file: Path | None, db_path: str | None) -> Iterator[Line]:
         yield False, "config", str(error)
         return
     yield True, "config", str(settings.config_file or "no config.yaml; defaults and environment")
-    checks: list[Callable[[Settings], Iterator[Line]]] = [_store, _journal, _disk, _proxy, _client]
+    if settings.passed_over:
+        yield True, "config", f"{settings.passed_over} has none of ccproxy's keys and is passed over"
+    checks: list[Callable[[Settings], Iterator[Line]]] = [_store, _journal, _disk, _proxy, _client, _base_url, _forward]
     for check in checks:
         yield from check(settings)
 
 
 def _store(settings: Settings) -> Iterator[Line]:
     path = settings.storage.db_path
-    if not path.exists():
+    if not os.path.exists(path):
         yield True, "store", f"{path} does not exist yet; `ccproxy serve` makes it"
         return
     try:
@@ -62,7 +64,7 @@ def _store(settings: Settings) -> Iterator[Line]:
         yield False, "store", str(error)
         return
     total = sum(stats["exchanges"].values())
-    yield True, "store", f"{path}: {total} exchanges, {stats['bytes'] / 1e6:.1f} MB, schema {stats['schema']}"
+    yield True, "store", f"{path}: {count(total, 'exchange')}, {stats['bytes'] / 1e6:.1f} MB, schema {stats['schema']}"
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
         yield False, "store", f"others on this machine can read it (mode {mode:o}); run: chmod 600 {path}"
@@ -72,23 +74,19 @@ def _journal(settings: Settings) -> Iterator[Line]:
     folder = settings.storage.journal_dir
     found = segments.list_segments(folder)
     dead = {segment.writer for segment in found if not segments.is_alive(folder, segment.writer)}
-    if not dead:
-        yield (
-            True,
-            "journal",
-            f"{folder}: {segments.total_bytes(folder)} bytes in {len(found)} segments, all of running proxies",
-        )
+    if dead:
+        left = count(len(dead), "stopped worker")
+        yield True, "journal", f"{folder}: what {left} left is stored at the next `ccproxy serve`"
     else:
-        yield True, "journal", f"{folder}: what {len(dead)} stopped proxies left is stored at the next `ccproxy serve`"
+        size = f"{segments.total_bytes(folder) / 1e6:.1f} MB on its way to the store" if found else "empty"
+        yield True, "journal", f"{folder}: {size}"
 
 
 def _disk(settings: Settings) -> Iterator[Line]:
-    place = next(
-        folder for folder in [settings.storage.journal_dir, *settings.storage.journal_dir.parents] if folder.exists()
-    )
+    folder = settings.storage.journal_dir
+    place = next(place for place in [folder, *folder.parents] if os.path.exists(place))
     free = shutil.disk_usage(place).free
-    writable = os.access(place, os.W_OK)
-    if not writable:
+    if not os.access(place, os.W_OK | os.X_OK):
         yield False, "disk", f"{place} cannot be written; choose another storage.journal_dir"
     elif free < LOW_DISK_BYTES:
         yield False, "disk", f"only {free / 1e6:.0f} MB free at {place}; capture stops when the disk is full"
@@ -97,83 +95,84 @@ def _disk(settings: Settings) -> Iterator[Line]:
 
 
 def _proxy(settings: Settings) -> Iterator[Line]:
-    url = url_of(settings.server.host, settings.server.port)
-    health = _health("127.0.0.1", settings.server.port)
+    url = _url(settings)
+    health = keeper.health(keeper.LOOPBACK, settings.server.port)
     if health is None:
         yield True, "proxy", f"none is running at {url}; start it with `ccproxy serve`"
         return
     ingest, dropped = health["ingest"], health["dropped"]["exchanges"]
     fine = ingest["state"] in ("running", "starting") and not dropped
     text = f"{url} is {health['status']}, {health['in_flight']} in flight, ingest {ingest['state']}"
-    text += f", {health['journal']['lag_bytes']} bytes behind, {dropped} exchanges dropped"
+    text += f", {count(health['journal']['lag_bytes'], 'byte')} behind, {count(dropped, 'exchange')} dropped"
     for part in (ingest, health["journal"]):
         text += f"; {part['error']}" if "error" in part else ""
     yield fine, "proxy", text
 
 
-def _health(host: str, port: int) -> dict[str, Any] | None:
-    connection = http.client.HTTPConnection(host, port, timeout=2.0)
-    try:
-        connection.request("GET", "/livez")
-        health = json.loads(connection.getresponse().read())
-        return health if isinstance(health, dict) and "ingest" in health else None
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
-    finally:
-        connection.close()
+def _url(settings: Settings) -> str:
+    return url_of(settings.server.host, settings.server.port)
 
 
-def _client(settings: Settings) -> Iterator[Line]:
+def _client(_settings: Settings) -> Iterator[Line]:
     binary = shutil.which("claude")
     if binary is None:
         yield True, "client", "Claude Code is not on the PATH; any other client works through ANTHROPIC_BASE_URL"
     else:
         yield True, "client", f"Claude Code {_version(binary)} at {binary}"
-    yield from _base_url(settings)
 
 
 def _base_url(settings: Settings) -> Iterator[Line]:
-    url = url_of(settings.server.host, settings.server.port)
-    here = {url, url.replace("localhost", "127.0.0.1")}
-    chosen = environment().get("ANTHROPIC_BASE_URL")
-    own = _user_settings().get("ANTHROPIC_BASE_URL")
-    if own and own.rstrip("/") not in here:
-        yield (
-            False,
-            "client",
-            f"~/.claude/settings.json sends it to {own}, whatever the environment says; use `ccproxy run -- claude`",
-        )
-    elif own or (chosen and chosen.rstrip("/") in here):
+    """Tell where Claude Code would go that is started here and now: its settings files beat the environment."""
+    url = _url(settings)
+    file, own = _client_settings()
+    told = {**environment(), **own}
+    chosen = str(told.get("ANTHROPIC_BASE_URL") or "")
+    leads_here = chosen.rstrip("/") in {url, url.replace("localhost", keeper.LOOPBACK)}
+    if not chosen:
+        text = f"not pointed here in this shell; use `ccproxy run -- claude`, or: export ANTHROPIC_BASE_URL={url}"
+        yield True, "client", text
+    elif leads_here:
         yield True, "client", f"ANTHROPIC_BASE_URL leads to {url}"
-        if environment().get("ENABLE_TOOL_SEARCH") != "true":
-            yield (
-                False,
-                "client",
-                "behind a base URL it sends every MCP tool each time; run: export ENABLE_TOOL_SEARCH=true",
-            )
-    elif chosen:
-        yield False, "client", f"ANTHROPIC_BASE_URL leads to {chosen}; run: export ANTHROPIC_BASE_URL={url}"
+        if told.get("ENABLE_TOOL_SEARCH") != "true":
+            text = "behind a base URL it sends every MCP tool each time; run: export ENABLE_TOOL_SEARCH=true"
+            yield False, "client", text
+    elif "ANTHROPIC_BASE_URL" in own:
+        text = f"{file} sends it to {chosen}, whatever the environment says; use `ccproxy run -- claude`"
+        yield False, "client", text
     else:
-        yield (
-            True,
-            "client",
-            f"not pointed here in this shell; use `ccproxy run -- claude`, or: export ANTHROPIC_BASE_URL={url}",
-        )
+        yield False, "client", f"ANTHROPIC_BASE_URL leads to {chosen}; run: export ANTHROPIC_BASE_URL={url}"
 
 
-def _user_settings() -> dict[str, Any]:
-    """Return the environment that the user's own Claude Code settings ask for."""
-    try:
-        found = json.loads((Path.home() / ".claude" / "settings.json").read_text())
-        env = found.get("env", {})
-        return env if isinstance(env, dict) else {}
-    except (OSError, ValueError, AttributeError):
-        return {}
+def _forward(settings: Settings) -> Iterator[Line]:
+    """Tell whether a forward proxy stands between Claude Code and this machine."""
+    environ = {**environment(), **_client_settings()[1]}
+    url = str(environ.get("ANTHROPIC_BASE_URL") or "")
+    url = url if urlsplit(url).hostname in ("localhost", keeper.LOOPBACK) else _url(settings)
+    if launch.is_intercepted(environ, url):
+        exports = launch.exports(url, environ)
+        wanted = " ".join(f"{name}={shlex.quote(exports[name])}" for name in ("NO_PROXY", "no_proxy"))
+        text = f"the forward proxy of this shell is asked even for this machine, and Claude Code hangs; run: export {wanted}"
+        yield False, "client", text
+
+
+def _client_settings() -> tuple[Path | None, dict[str, str]]:
+    """Return the environment that Claude Code's settings files ask for, and the file that counts most of those that do."""
+    told = environment()
+    user = Path(told.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
+    merged: dict[str, str] = {}
+    last = None
+    for file in (user / "settings.json", Path(".claude/settings.json"), Path(".claude/settings.local.json")):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            env = json.loads(file.read_text("utf-8")).get("env")
+            if isinstance(env, dict):
+                last = file if "ANTHROPIC_BASE_URL" in env else last
+                merged |= {str(name): str(value) for name, value in env.items()}
+    return last, merged
 
 
 def _version(binary: str) -> str:
     try:
         done = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False)
-        return done.stdout.split()[0] if done.stdout.split() else "of an unknown version"
-    except (OSError, subprocess.TimeoutExpired):
+        return clean_line(done.stdout.split()[0]) if done.stdout.split() else "of an unknown version"
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return "that does not start"

@@ -1,8 +1,8 @@
 """The command line and environment with which a client is started through ccproxy.
 
 Knows the variables that point a client here, how Claude Code is recognised in a command, and how its `--settings` are
-read and merged. Refuses to start anything, to read a file or the environment by itself, and to touch an option of the
-user's other than `--settings`.
+read and merged. Refuses to start anything, to read or write a file or the environment by itself, and to touch an option
+of the user's other than `--settings`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
+FORWARD_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 OPTION = "--settings"
 PACKAGE = "@anthropic-ai/claude-code"
 PACKAGE_RUNNERS = frozenset({"npx", "bunx", "pnpx"})
@@ -33,15 +34,37 @@ def variables(base_url: str) -> dict[str, str]:
     }
 
 
+def exports(base_url: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what a person has to export in `environ` to point a client at `base_url`."""
+    return variables(base_url) | (_exemption(environ, base_url) if is_intercepted(environ, base_url) else {})
+
+
 def merged_environment(environ: Mapping[str, str], base_url: str) -> dict[str, str]:
     """Return `environ` with the variables for `base_url` in it, and its host exempted from any forward proxy.
 
     Claude Code sends even a plain HTTP request on loopback through `HTTPS_PROXY`, to a server that cannot reach this
     machine. The proxy may be named in a settings file that is not seen from here, so the exemption is always made.
     """
-    exempted = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    exempted = _with_host(exempted, urlsplit(base_url).hostname or "")
-    return {**environ, **variables(base_url), "NO_PROXY": exempted, "no_proxy": exempted}
+    return {**environ, **variables(base_url), **_exemption(environ, base_url)}
+
+
+def is_intercepted(environ: Mapping[str, str], base_url: str) -> bool:
+    """Tell whether a forward proxy in `environ` would be asked for `base_url`."""
+    named = any(environ.get(name) or environ.get(name.lower()) for name in FORWARD_PROXIES)
+    return named and _exempted(environ) != _exemption(environ, base_url)["no_proxy"]
+
+
+def _exemption(environ: Mapping[str, str], base_url: str) -> dict[str, str]:
+    """Return the list of hosts that need no forward proxy with that of `base_url` in it, under both its names."""
+    entries = _exempted(environ).split(",") if _exempted(environ) else []
+    host = urlsplit(base_url).hostname or ""
+    hosts = ",".join(entries if host in entries or "*" in entries else [*entries, host])
+    return {"NO_PROXY": hosts, "no_proxy": hosts}
+
+
+def _exempted(environ: Mapping[str, str]) -> str:
+    given = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    return ",".join(entry.strip() for entry in given.split(",") if entry.strip())
 
 
 def is_claude(command: Sequence[str]) -> bool:
@@ -49,21 +72,28 @@ def is_claude(command: Sequence[str]) -> bool:
     return _first_argument(command) is not None
 
 
-def with_settings(command: Sequence[str], base_url: str, read_text: Callable[[str], str]) -> list[str]:
+def with_settings(
+    command: Sequence[str], base_url: str, read_text: Callable[[str], str], write_text: Callable[[str], str]
+) -> list[str]:
     """Return a Claude Code `command` whose one `--settings` holds the user's own and the variables for `base_url`.
 
-    The settings go in as inline JSON, because they beat the environment and the user's settings files, and as the first
-    option, so that no other option can swallow them. Of several the client obeys the last, so the last one is kept. A
-    command that is not Claude Code comes back as it is. Raises ValueError, with a sentence for the user, where the
-    user's settings cannot be read or are not a JSON object.
+    Settings from the command line beat the environment and the user's settings files. Alone, the variables go in as
+    inline JSON; with settings of the user's, which may hold keys, they go to `write_text`, which returns the path of its
+    file: a command line can be read by everyone on the machine. They are the first option, so that no other can swallow
+    them. Of several `--settings` the client obeys the last, so the last one is kept. A command that is not Claude Code
+    comes back as it is. Raises ValueError, with a sentence for the user, where the user's settings cannot be read or are
+    not a JSON object.
     """
     start = _first_argument(command)
     if start is None:
         return list(command)
     own, others = _without_settings(command[start:])
-    settings = _parsed(own, read_text) if own is not None else {}
-    settings["env"] = {**_environment_of(settings), **variables(base_url)}
-    return [*command[:start], OPTION, json.dumps(settings), *others]
+    if own is None:
+        value = json.dumps({"env": variables(base_url)})
+    else:
+        settings = _parsed(own, read_text)
+        value = write_text(json.dumps(settings | {"env": {**_environment_of(settings), **variables(base_url)}}))
+    return [*command[:start], OPTION, value, *others]
 
 
 def _first_argument(command: Sequence[str]) -> int | None:
@@ -154,8 +184,3 @@ def _environment_of(settings: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(environment, dict):
         raise ValueError(f'The "env" of your {OPTION} is not a JSON object.')
     return environment
-
-
-def _with_host(exempted: str, host: str) -> str:
-    entries = [entry.strip() for entry in exempted.split(",") if entry.strip()]
-    return ",".join(entries if host in entries or "*" in entries else [*entries, host])

@@ -1,130 +1,24 @@
-"""`ccproxy tail`, `show` and `search`: what is in the store, for eyes on a terminal.
+"""`ccproxy show` and `search`: what is in the store, for eyes on a terminal and for pipes.
 
-Knows how a figure is written. Refuses to compute anything that the store does not say.
+Refuses to compute anything that the store does not say.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import sys
-import time
-from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import click
 
+from ccproxy.cli.tailing import tokens_in
+from ccproxy.cli.terminal import clean, clean_line, count, json_text, milliseconds, tokens, write_bytes
 from ccproxy.errors import StoreError
+from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.settings import Settings
 from ccproxy.stores.contract import Record, Store
 from ccproxy.stores.sqlite import SqliteStore
-
-POLL_S = 0.1
-CONTROL = {code: None for code in range(32) if code not in (9, 10)} | {127: None, **dict.fromkeys(range(128, 160))}
-STATE_SIGNS = {"open": "…", "client_left": "left", "interrupted": "died", "failed": "fail"}
-COLUMNS = "    time      id            status  model                     agent             in   cached     out   first   total"
-
-
-def tail(settings: Settings, count_: int, *, follow: bool) -> None:
-    """Print the newest exchanges, oldest first, and with `follow` each one that begins or ends from then on."""
-    with contextlib.closing(_wait_for_store(settings) if follow else SqliteStore(settings.storage.db_path)) as store:
-        rows = store.exchanges(limit=count_)[::-1] if count_ else []
-        if not rows and not follow:
-            click.echo("nothing is captured yet", err=True)
-            return
-        click.echo(COLUMNS.lstrip())
-        for row in rows:
-            click.echo(line(row))
-        if follow:
-            with contextlib.suppress(KeyboardInterrupt):
-                _follow(store, rows)
-
-
-def _wait_for_store(settings: Settings) -> Store:
-    told = False
-    while True:
-        try:
-            return SqliteStore(settings.storage.db_path)
-        except StoreError:
-            if not told:
-                click.echo(f"waiting for the first capture in {settings.storage.db_path}", err=True)
-                told = True
-            time.sleep(POLL_S * 5)
-
-
-def _follow(store: Store, rows: Sequence[Record]) -> None:
-    """Print what changes. Only exchanges that were running, or are newer than all, can change."""
-    shown = {row["id"]: row["state"] for row in rows}
-    newest = max(shown, default="")
-    while True:
-        sys.stdout.flush()
-        time.sleep(POLL_S)
-        running = [key for key, state in shown.items() if state == "open"]
-        since = min([*running, newest]) if shown else None
-        for row in reversed(store.exchanges(limit=1000, changed_since=since)):
-            if row["id"] in shown and shown[row["id"]] == row["state"]:
-                continue
-            if row["id"] in shown or row["id"] > newest or not shown:
-                click.echo(line(row))
-            shown[row["id"]] = row["state"]
-            newest = max(newest, row["id"])
-        shown = {key: state for key, state in shown.items() if state == "open" or key == newest}
-
-
-def line(row: Record) -> str:
-    """Return one exchange as one line."""
-    began = datetime.fromtimestamp(row["started_at"] / 1e6).astimezone()
-    status = STATE_SIGNS.get(row["state"]) or str(row["status"] or "-")
-    if row["state"] == "complete" and row["api_error"]:
-        status += "!"
-    agent = row["agent_type"] or row["kind"]
-    model = row["response_model"] or row["requested_model"] or f"{row['method']} {row['path']}"
-    return clean(
-        f"{began:%H:%M:%S}  {row['id'][-12:]}  {status:>6}  {_cut(model, 24):<24}  {_cut(agent, 14):<14}"
-        f"  {tokens(_input(row)):>7} {tokens(row['cache_read_tokens']):>8} {tokens(row['output_tokens']):>7}"
-        f" {milliseconds(row['first_token_ms'] or row['first_byte_ms']):>7} {milliseconds(row['duration_ms']):>7}"
-    )
-
-
-def _input(row: Record) -> int | None:
-    """Return all tokens that went in: uncached, written to the cache and read from it."""
-    parts = [row[name] for name in ("input_tokens", "cache_read_tokens", "cache_write_tokens")]
-    return sum(part or 0 for part in parts) if any(part is not None for part in parts) else None
-
-
-def tokens(number: int | None) -> str:
-    """Return a number of tokens, short: 950, 12.3k, 1.2M."""
-    if number is None:
-        return "-"
-    if number < 10_000:
-        return str(number)
-    return f"{number / 1000:.1f}k" if number < 1_000_000 else f"{number / 1e6:.1f}M"
-
-
-def milliseconds(value: float | None) -> str:
-    """Return a time, short: 85ms, 1.24s, 3m07s."""
-    if value is None:
-        return "-"
-    if value < 1000:
-        return f"{value:.0f}ms"
-    if value < 120_000:
-        return f"{value / 1000:.2f}s"
-    return f"{int(value // 60_000)}m{int(value % 60_000 // 1000):02d}s"
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def totals(rows: Iterable[Record]) -> str:
-    """Return the sums over exchanges, as a phrase."""
-    listed = list(rows)
-    read = sum(row["cache_read_tokens"] or 0 for row in listed)
-    into = sum(_input(row) or 0 for row in listed)
-    out = sum(row["output_tokens"] or 0 for row in listed)
-    return f"{tokens(into)} tokens in ({tokens(read)} from the cache), {tokens(out)} out"
 
 
 def show(settings: Settings, exchange_id: str, form: str | None) -> None:
@@ -135,53 +29,54 @@ def show(settings: Settings, exchange_id: str, form: str | None) -> None:
             side = "request" if form == "request" else "response"
             body = store.body(row["id"], side)
             if body is None:
-                raise StoreError(f"no {side} body of this exchange was captured")
-            sys.stdout.buffer.write(body)
-            sys.stdout.buffer.flush()
+                raise StoreError(f"this exchange has no {side} body on record")
+            write_bytes(body)
         elif form == "response":
-            click.echo(json.dumps(_reply(store, row), indent=2, ensure_ascii=False))
+            reply = _reply(store, row)
+            if reply is None:
+                raise StoreError("this exchange has no answer on record")
+            click.echo(json_text(reply))
         elif form == "json":
-            click.echo(json.dumps(_everything(store, row), indent=2, ensure_ascii=False))
+            click.echo(json_text(_everything(store, row)))
         else:
             click.echo(clean(_readable(store, row)))
 
 
 def _reply(store: Store, row: Record) -> Any:
-    """Return the message that came back: the body where it is one, else what was built of the stream."""
-    if row["reply"]:
-        message = json.loads(store.conversation(row["reply"])[-1])
-        head = {"id": row["message_id"], "type": "message", "model": row["response_model"]}
-        tail_ = {"stop_reason": row["stop_reason"], "stop_sequence": row["stop_sequence"]}
-        return {**head, **message, **tail_, "usage": json.loads(row["usage"] or "null")}
-    body = store.body(row["id"], "response")
-    if body is None:
-        raise StoreError("no response body of this exchange was captured")
-    try:
-        return json.loads(body)
-    except ValueError:
-        return {"text": body.decode("utf-8", "replace")}
+    """Return the message that came back, as built of its stream, or whatever else came back; None where nothing did."""
+    if not row["reply"]:
+        return _body(store, row, "response")
+    message = json.loads(store.conversation(row["reply"])[-1])
+    head = {"id": row["message_id"], "type": "message", "model": row["response_model"]}
+    stop = {"stop_reason": row["stop_reason"], "stop_sequence": row["stop_sequence"]}
+    return {**head, **message, **stop, "usage": json.loads(row["usage"] or "null")}
 
 
-def _everything(store: Store, row: Record) -> Record:
-    plain = {name: value.hex() if isinstance(value, bytes) else value for name, value in row.items()}
-    request = store.body(row["id"], "request")
-    return {
-        **plain,
-        "usage": json.loads(row["usage"] or "null"),
-        "request_headers": store.headers(row["id"], "request"),
-        "request": _json_or_text(request),
-        "response_headers": store.headers(row["id"], "response"),
-        "response": _reply(store, row) if row["reply"] or row["response_bytes"] else None,
-    }
-
-
-def _json_or_text(body: bytes | None) -> Any:
+def _body(store: Store, row: Record, side: str) -> Any:
+    """Return a body as the JSON value that it is, else as text; None where there is none."""
+    body = store.body(row["id"], side)
     if body is None:
         return None
+    encodings = [value for name, value in store.headers(row["id"], side) or [] if name.lower() == "content-encoding"]
+    decoder = ContentDecoder(",".join(encodings))
+    plain = decoder.feed(body)
+    body = body if decoder.problem else plain
     try:
         return json.loads(body)
     except ValueError:
         return body.decode("utf-8", "replace")
+
+
+def _everything(store: Store, row: Record) -> Record:
+    plain = {name: value.hex() if isinstance(value, bytes) else value for name, value in row.items()}
+    return {
+        **plain,
+        "usage": json.loads(row["usage"] or "null"),
+        "request_headers": store.headers(row["id"], "request"),
+        "request": _body(store, row, "request"),
+        "response_headers": store.headers(row["id"], "response"),
+        "response": _reply(store, row),
+    }
 
 
 def _readable(store: Store, row: Record) -> str:
@@ -191,8 +86,8 @@ def _readable(store: Store, row: Record) -> str:
     facts = [
         ("exchange", row["id"]),
         ("time", f"{began:%Y-%m-%d %H:%M:%S.%f} {began.tzname()}"),
-        ("request", f"{row['method']} {row['path']}{query}, {row['request_bytes']} bytes"),
-        ("outcome", f"{outcome}, {row['response_bytes']} bytes"),
+        ("request", f"{row['method']} {row['path']}{query}, {count(row['request_bytes'], 'byte')}"),
+        ("outcome", f"{outcome}, {count(row['response_bytes'], 'byte')}"),
         ("error", row["error"]),
         ("note", row["capture_note"]),
         ("model", row["requested_model"]),
@@ -206,12 +101,12 @@ def _readable(store: Store, row: Record) -> str:
         ("stop reason", row["stop_reason"]),
         ("request id", row["request_id"]),
     ]
-    lines = [f"{name:>12}  {value}" for name, value in facts if value]
+    lines = [f"{name:>12}  {clean_line(value)}" for name, value in facts if value]
     messages = store.conversation(row["tip"])
     if messages:
-        lines += ["", f"--- last of {count(len(messages), 'message')} sent", message_text(messages[-1])]
+        lines += ["", f"--- last of {count(len(messages), 'message')} sent", _message_text(messages[-1])]
     if row["reply"]:
-        lines += ["", "--- answer", message_text(store.conversation(row["reply"])[-1])]
+        lines += ["", "--- answer", _message_text(store.conversation(row["reply"])[-1])]
     return "\n".join(lines)
 
 
@@ -219,7 +114,7 @@ def _tokens_phrase(row: Record) -> str | None:
     if row["output_tokens"] is None and row["input_tokens"] is None:
         return None
     return (
-        f"{tokens(_input(row))} in ({tokens(row['cache_read_tokens'])} from the cache, "
+        f"{tokens(tokens_in(row))} in ({tokens(row['cache_read_tokens'])} from the cache, "
         f"{tokens(row['cache_write_tokens'])} written to it), {tokens(row['output_tokens'])} out"
     )
 
@@ -236,10 +131,13 @@ def _times_phrase(row: Record) -> str | None:
     return phrase
 
 
-def message_text(raw: bytes) -> str:
+def _message_text(raw: bytes) -> str:
     """Return a message as text, each content block under its kind."""
     message = json.loads(raw)
-    content = message.get("content") if isinstance(message, dict) else message
+    return _content_text(message.get("content") if isinstance(message, dict) else message)
+
+
+def _content_text(content: Any) -> str:
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
@@ -258,28 +156,18 @@ def _block_text(block: Any) -> str:
     if "input" in block:
         return f"[{kind} {block.get('name', '')}] {json.dumps(block['input'], ensure_ascii=False)}"
     if "content" in block:
-        error = " error" if block.get("is_error") else ""
-        return f"[{kind}{error}] {message_text(json.dumps({'content': block['content']}).encode())}"
+        return f"[{kind}{' error' if block.get('is_error') else ''}] {_content_text(block['content'])}"
     return f"[{kind}] {json.dumps({k: v for k, v in block.items() if k != 'type'}, ensure_ascii=False)}"
 
 
 def search(settings: Settings, words: str, limit: int) -> None:
-    """Print the blocks in which all words stand."""
+    """Print the blocks in which all words stand, best first, one line each."""
     with contextlib.closing(SqliteStore(settings.storage.db_path)) as store:
-        found = store.search(words, limit=limit)
+        found = store.search(words.encode("utf-8", "replace").decode(), limit=limit)
     if not found:
-        click.echo(f"nothing captured contains all of: {words}", err=True)
+        click.echo(f"nothing captured contains all of: {clean_line(words)}", err=True)
     for hit in found:
         began = datetime.fromtimestamp((hit.started_at or 0) / 1e6).astimezone()
         where = f"{began:%Y-%m-%d %H:%M:%S}  {hit.exchange[-12:]}" if hit.exchange else "-"
         kind = " ".join(filter(None, [hit.role, hit.type, hit.tool_name]))
-        click.echo(clean(f"{where}  {kind}: {' '.join(hit.snippet.split())}"))
-
-
-def clean(text: str) -> str:
-    """Return text without control characters: what was captured must not speak to the terminal."""
-    return text.translate(CONTROL)
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+        click.echo(f"{where}  {clean_line(kind)}: {clean_line(hit.snippet)}")

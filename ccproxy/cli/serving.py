@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shlex
 import socket
 import sys
 import tempfile
@@ -16,11 +17,12 @@ import click
 
 from ccproxy import __version__
 from ccproxy import settings as configuration
+from ccproxy.cli import launch
 from ccproxy.errors import StoreBusyError
 from ccproxy.journal import segments
 from ccproxy.lifecycle import logs
 from ccproxy.lifecycle.supervisor import Supervisor, listen
-from ccproxy.settings import Settings
+from ccproxy.settings import Settings, environment
 from ccproxy.stores.sqlite import SqliteStore
 
 WORKER, INGEST = "ccproxy.web.worker", "ccproxy.ingest.process"
@@ -83,16 +85,18 @@ def url_of(host: str, port: int) -> str:
 
 def _banner(settings: Settings, listener: socket.socket) -> None:
     url = url_of(settings.server.host, listener.getsockname()[1])
+    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in launch.exports(url, environment()).items())
+    note = f"\n  passes over   {settings.passed_over}: it has none of ccproxy's keys" if settings.passed_over else ""
     click.echo(
         f"""\
 ccproxy {__version__} listens on {url}
 
   forwards to   {settings.providers.anthropic.base_url}
-  captures in   {settings.storage.db_path}
+  captures in   {settings.storage.db_path}{note}
 
 Point Claude Code at it:
 
-  export ANTHROPIC_BASE_URL={url} ENABLE_TOOL_SEARCH=true CLAUDE_CODE_GATEWAY_HINT_HEADERS=1
+  export {exports}
   claude
 
 or let ccproxy start it: ccproxy run -- claude

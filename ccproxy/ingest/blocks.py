@@ -31,12 +31,12 @@ def _block(position: int, item: Any) -> Block:
     if not isinstance(item, dict):
         plain = _json(item)
         return Block(position, "other", plain, characters=len(plain))
-    kind = item.get("type")
+    kind = _string(item.get("type")) or "other"
     text = _text(item, kind)
     is_error = item.get("is_error")
     return Block(
         position=position,
-        type=kind if isinstance(kind, str) else "other",
+        type=kind,
         text=text,
         tool_name=_string(item.get("name")),
         tool_use_id=_string(item.get("tool_use_id")) or (_string(item.get("id")) if "input" in item else None),
@@ -45,7 +45,7 @@ def _block(position: int, item: Any) -> Block:
     )
 
 
-def _text(item: dict[str, Any], kind: Any) -> str | None:
+def _text(item: dict[str, Any], kind: str) -> str | None:
     if kind in _TEXT_KEYS and isinstance(item.get(_TEXT_KEYS[kind]), str):
         return str(item[_TEXT_KEYS[kind]])
     if "input" in item:

@@ -1,7 +1,7 @@
 """Content encodings, undone for the record only: gzip, deflate, br, zstd, and chains of them.
 
 Works piece by piece, so that each piece keeps its time of arrival. Never raises: what cannot be decoded is told in `problem`,
-and what came before it is kept.
+and what came before it is kept. A few bytes that would unpack to more than memory holds are such a problem.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import Protocol
 import brotli
 
 from ccproxy.stores import compression
+
+MAX_DECODED_BYTES = 1 << 29
+_SLICE_BYTES = 1 << 14  # looked at between two slices: how much came out so far
 
 
 class _Step(Protocol):
@@ -26,8 +29,7 @@ class _Gzip:
 
     def feed(self, data: bytes) -> bytes:
         out = self._inner.decompress(data)
-        while self._inner.eof and self._inner.unused_data:
-            rest = self._inner.unused_data
+        while self._inner.eof and (rest := self._inner.unused_data.lstrip(b"\0")):  # members may be padded
             self._inner = zlib.decompressobj(wbits=31)
             out += self._inner.decompress(rest)
         return out
@@ -75,15 +77,27 @@ class ContentDecoder:
         self.problem = f'unknown content encoding "{unknown[0]}"' if unknown else None
         self.encoded = bool(wanted)
         self._steps = [] if unknown else [_STEPS[name]() for name in wanted]
+        self._decoded = 0
 
     def feed(self, data: bytes) -> bytes:
         """Return what this piece decodes to; nothing after a problem."""
-        if self.problem:
-            return b""
+        if self.problem or not self._steps:
+            return b"" if self.problem else data
+        found = []
+        for place in range(0, len(data), _SLICE_BYTES):
+            piece = self._decode(data[place : place + _SLICE_BYTES])
+            if self.problem:
+                break
+            found.append(piece)
+        return b"".join(found)
+
+    def _decode(self, data: bytes) -> bytes:
         try:
             for step in self._steps:
                 data = step.feed(data)
         except Exception as error:  # noqa: BLE001 (each library has errors of its own, and none may stop the line)
             self.problem = f"the body does not decode: {error}"
-            return b""
+        self._decoded += len(data)
+        if self._decoded > MAX_DECODED_BYTES:
+            self.problem = self.problem or f"the body decodes to more than {MAX_DECODED_BYTES >> 20} MB"
         return data

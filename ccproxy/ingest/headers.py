@@ -16,10 +16,10 @@ from ccproxy.records import HeaderList, Part
 _OWN = {
     "age", "cf-ray", "content-length", "date", "etag", "idempotency-key", "request-id", "retry-after", "server-timing",
     "set-cookie", "traceparent", "tracestate", "traceresponse", "via", "x-amzn-requestid", "x-amz-cf-id", "x-bench",
-    "x-client-request-id", "x-envoy-upstream-service-time", "x-request-id", "x-stainless-retry-count",
+    "x-claude-code-prompt-id", "x-client-request-id", "x-envoy-upstream-service-time", "x-request-id", "x-stainless-retry-count",
     "x-stainless-timeout", "x-trace-id",
 }  # fmt: skip
-_OWN_PREFIXES = ("anthropic-ratelimit-", "x-claude-code-", "x-claude-1p-", "x-ratelimit-")
+_OWN_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-")
 
 
 def split(side: str, headers: Sequence[tuple[str, str]]) -> tuple[HeaderList, Part]:

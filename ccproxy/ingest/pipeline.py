@@ -1,12 +1,14 @@
 """One turn of ingest: read what is new in the journal, make rows of it, store them with the position.
 
 Knows what must be written together, and what to do when the store cannot take it: wait and try again where it is busy, and
-where one entry is refused, store the rest and that entry's bytes. Refuses to know time; the process around it waits.
+where one entry is refused, store the rest, and of that entry its bytes and its place. Refuses to know time; the process
+around it waits.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from ccproxy.errors import StoreBusyError, StoreError
 from ccproxy.ingest.assembler import Assembler, Running
@@ -31,8 +33,9 @@ class Pipeline:
         self._assembler = Assembler()
         self._memory = Memory(store.part)
         self._waiting: list[Entry] = []  # made, and not in the store yet
-        self._positions: dict[str, Position] = {}
-        self._finished: list[str] = []
+        self._positions: dict[str, Position] = {}  # to be written
+        self._written: dict[str, Position] = {}
+        self._finished: set[str] = set()
 
     def turn(self) -> bool:
         """Do what there is to do; return whether there was anything. Raises StoreBusyError when the store must be waited for."""
@@ -55,8 +58,10 @@ class Pipeline:
                 self._waiting.append(self._finish(ended))
         if step.finished:
             self._waiting += [self._finish(orphan) for orphan in self._assembler.orphans(step.writer)]
-            self._finished.append(step.writer)
-        self._positions[step.writer] = self._assembler.resume_at(step.position)
+            self._finished.add(step.writer)
+        position = self._assembler.resume_at(step.position)
+        if step.finished or self._written.get(step.writer) != position:
+            self._positions[step.writer] = position
 
     def _entry(self, running: Running) -> Entry:
         """Return what the request comes to; it is made once, and the request's bytes are let go."""
@@ -66,6 +71,7 @@ class Pipeline:
             try:
                 running.entry = request_entry(captured, self._memory)
             except Exception as error:
+                self._memory.forget_nodes()
                 log.exception("exchange %s: its request could not be understood and is kept as bytes", captured.id)
                 running.entry = _plain_entry(running, f"ccproxy failed on the request: {error!r}")
             running.request_pieces, captured.request = [], b""
@@ -88,23 +94,30 @@ class Pipeline:
         except StoreError:
             self._write_one_by_one()
         self.stored += sum(entry.columns["state"] != State.OPEN for entry in self._waiting)
+        self._waiting = []
+        self._memory.trim()
+        self._release()
+
+    def _release(self) -> None:
+        """Let go of the journal that the store has now."""
         for position in self._positions.values():
-            finished = position.writer in self._finished
-            self.reader.release(position, finished=finished)
-            if finished:
-                self.store.forget_writer(position.writer)
-        self._waiting, self._positions, self._finished = [], {}, []
+            self.reader.release(position, finished=position.writer in self._finished)
+        self._written |= self._positions
+        self._positions = {}
+        while self._finished:
+            writer = self._finished.pop()
+            self._written.pop(writer, None)
+            self.store.forget_writer(writer)
 
     def _write_one_by_one(self) -> None:
-        """Store each entry alone, and of one that the store refuses its bytes."""
-        self._memory.forget()
+        """Store each entry alone, and of one that the store refuses what it cannot refuse."""
         for entry in self._waiting:
             try:
                 self.store.write([entry], [])
             except StoreBusyError:
                 raise
             except StoreError as error:
-                log.error("exchange %s is stored as bytes only: %s", entry.id, error)
+                log.error("exchange %s is stored without its details: %s", entry.id, error)
                 self.store.write([_reduced(entry, str(error))], [])
         self.store.write([], self._positions.values())
 
@@ -117,8 +130,12 @@ def _plain_entry(running: Running, note: str) -> Entry:
         "method": opening.method, "path": opening.path, "query": opening.query, "provider": opening.provider,
         "kind": "other", "stream": 0, "request_bytes": len(captured.request), "response_bytes": 0, "capture_note": note,
     }  # fmt: skip
-    encoding, data = compression.compress(captured.request)
-    return Entry(captured.id, columns, bodies=[Body("request", encoding, data, len(captured.request))])
+    return Entry(captured.id, columns, bodies=_plain_bodies("request", captured.request))
+
+
+def _plain_bodies(side: str, raw: bytes) -> list[Body]:
+    encoding, data = compression.compress(raw)
+    return [Body(side, encoding, data, len(raw))] if raw else []
 
 
 def _add_plain_response(entry: Entry, running: Running, note: str) -> None:
@@ -131,28 +148,18 @@ def _add_plain_response(entry: Entry, running: Running, note: str) -> None:
         response_bytes=len(raw),
         capture_note="; ".join(filter(None, [entry.columns.get("capture_note"), note])),
     )
-    encoding, data = compression.compress(raw)
-    entry.bodies = [body for body in entry.bodies if body.side == "request"] + [
-        Body("response", encoding, data, len(raw))
-    ]
+    entry.bodies = [body for body in entry.bodies if body.side == "request"] + _plain_bodies("response", raw)
 
 
 _SAFE = (
-    "id",
-    "writer",
-    "state",
-    "started_at",
-    "ended_at",
-    "method",
-    "provider",
-    "status",
-    "request_bytes",
-    "response_bytes",
-)
+    "id", "writer", "state", "started_at", "ended_at", "method", "provider", "status", "billing_line", "request_bytes",
+    "response_bytes", "tip", "reply", "preamble",
+)  # fmt: skip
 
 
 def _reduced(entry: Entry, note: str) -> Entry:
-    """Return an entry that no store can refuse: figures, and bodies that need no parts."""
+    """Return an entry that no store can refuse: figures, bytes, and the place in the tree on which other entries build."""
     columns = {name: entry.columns.get(name) for name in _SAFE}
     columns |= {"path": "", "query": "", "kind": "other", "stream": 0, "capture_note": f"the store refused it: {note}"}
-    return Entry(entry.id, columns, bodies=[body for body in entry.bodies if body.encoding != "patch"])
+    nodes = [replace(node, blocks=()) for node in entry.nodes]
+    return Entry(entry.id, columns, entry.parts, nodes, entry.preamble, entry.bodies, entry.headers)

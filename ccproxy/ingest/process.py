@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ccproxy import settings as configuration
 from ccproxy.errors import StoreBusyError, StoreError
+from ccproxy.ingest import original
 from ccproxy.ingest.pipeline import Pipeline
 from ccproxy.journal import segments
 from ccproxy.journal.reader import JournalReader
@@ -28,6 +29,7 @@ log = logging.getLogger("ccproxy")
 
 PAUSE_S = 0.05  # between two looks at the journal: what the store lags behind, and a twentieth of a percent of a core
 BUSY_PAUSE_S = 0.25
+FAILED_PAUSE_S = 5.0
 LOCK_PAUSE_S = 1.0
 NICENESS = 5  # a stream that is being forwarded goes before a row that is being written
 
@@ -56,14 +58,19 @@ class Ingest:
                         self._turns(pipeline)
 
     def _turns(self, pipeline: Pipeline) -> None:
+        told = ""
         while not self._gone:
             try:
                 busy = pipeline.turn()
-            except StoreBusyError as error:
+            except StoreError as error:
+                passing = isinstance(error, StoreBusyError)
+                if not passing and str(error) != told:
+                    told = str(error)
+                    log.error("ingest waits: %s", error)
                 self._show(pipeline, WAITING, str(error))
                 if self._stopping:  # the journal keeps it for the next start
                     return
-                self._pause(BUSY_PAUSE_S)
+                self._pause(BUSY_PAUSE_S if passing else FAILED_PAUSE_S)
                 continue
             self._show(pipeline, RUNNING, "")
             if busy:
@@ -93,24 +100,25 @@ class Ingest:
 
     @contextlib.contextmanager
     def _pipeline(self, folder: Path) -> Iterator[Pipeline | None]:
-        store = self._store()
+        store = self._store(folder)
         if store is None:
             yield None
             return
         with contextlib.closing(store):
-            segments.sweep(folder)
-            present = {segment.writer for segment in segments.list_segments(folder)}
-            store.interrupt(present)
-            for writer in store.positions().keys() - present:
-                store.forget_writer(writer)
             yield Pipeline(JournalReader(folder, store.positions()), store)
 
-    def _store(self) -> SqliteStore | None:
-        """Open the store, trying until it can be opened."""
+    def _store(self, folder: Path) -> SqliteStore | None:
+        """Open the store and put it in order, trying until that can be done."""
         told = ""
         while not self._stopping:
             try:
-                return SqliteStore(self._settings.storage.db_path, write=True)
+                with contextlib.ExitStack() as opened:
+                    store = opened.enter_context(
+                        contextlib.closing(SqliteStore(self._settings.storage.db_path, write=True))
+                    )
+                    _put_in_order(store, folder)
+                    opened.pop_all()
+                    return store
             except StoreError as error:
                 if str(error) != told:
                     told = str(error)
@@ -145,6 +153,18 @@ class Ingest:
             said = os.read(0, 4096)
             self._stopping = True
             self._gone = not said  # the parent is gone: what is left is read at the next start
+
+
+def _put_in_order(store: SqliteStore, folder: Path) -> None:
+    """Settle what earlier runs left: exchanges whose journal is gone, positions of writers that are, an original's rows."""
+    segments.sweep(folder)
+    present = {segment.writer for segment in segments.list_segments(folder)}
+    store.interrupt(present)
+    for writer in store.positions().keys() - present:
+        store.forget_writer(writer)
+    taken = original.take_over(store)
+    if taken:
+        log.info("took over %d exchanges that another proxy had recorded in %s", taken, store.path)
 
 
 def main() -> None:

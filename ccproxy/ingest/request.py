@@ -103,12 +103,12 @@ def _pieces(parts: RequestParts, memory: Memory, entry: Entry) -> _Pieces:
             pieces.spelled.append(raw)
             members.append(PreamblePart(len(members), kind, seen.role or None, seen.part.digest))
     if members:
-        key = digest(b"".join(member.part for member in members))
+        key = digest(b"preamble" + b"".join(member.part for member in members))  # no node's digest
         entry.preamble = Preamble(key, tuple(members))
         entry.columns["preamble"] = key
     parent: bytes | None = None
     for depth, raw in enumerate(parts.messages):
-        seen = memory.seen(raw)
+        seen = memory.seen(raw, marked=True)
         pieces.messages.append(seen.part)
         parent = add_node(entry, memory, parent, seen.part, seen.role, depth)
     entry.columns["tip"] = parent

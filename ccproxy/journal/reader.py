@@ -35,7 +35,6 @@ class Step:
 class _Place:
     segment: int
     offset: int
-    carry: bytes = b""  # bytes read that do not make a whole frame yet; `offset` is where they begin
 
 
 @dataclass(slots=True)
@@ -91,7 +90,7 @@ class JournalReader:
             if segment.number < place.segment:
                 continue
             if segment.number > place.segment:
-                place.segment, place.offset, place.carry = segment.number, len(segments.HEADER), b""
+                place.segment, place.offset = segment.number, len(segments.HEADER)
             last = index == len(available) - 1
             while True:
                 got = self._read(segment, place, found, final=not last or not alive)
@@ -114,23 +113,21 @@ class JournalReader:
         return self._places[writer]
 
     def _read(self, segment: Segment, place: _Place, found: list[tuple[Frame, Position]], *, final: bool) -> int:
-        """Read one stretch of a segment and add its frames to `found`. Returns how many bytes were read."""
+        """Read one stretch of a segment and add its frames to `found`. Returns how many bytes were read.
+
+        A frame that is not whole yet is read again the next time: its writer may take it back when the disk is full.
+        """
         try:
             with segment.path.open("rb") as file:
-                file.seek(place.offset + len(place.carry))
-                fresh = file.read(READ_BYTES)
+                file.seek(place.offset)
+                buffer = file.read(READ_BYTES)
         except FileNotFoundError:
             return 0
-        at_end = final and len(fresh) < READ_BYTES
-        if not fresh and not (at_end and place.carry):
-            return 0
-        buffer = place.carry + fresh
-        scanned = frames.scan(buffer, final=at_end)
+        scanned = frames.scan(buffer, final=final and len(buffer) < READ_BYTES)
         begin = 0
         for frame, end in scanned.frames:
             found.append((frame, Position(segment.writer, segment.number, place.offset + begin)))
             begin = end
         self.damaged_bytes += scanned.damaged
         place.offset += scanned.reached
-        place.carry = buffer[scanned.reached :]
-        return len(fresh)
+        return len(buffer)

@@ -7,8 +7,10 @@ as it lives, so that anyone can tell a dead writer from a silent one. Refuses to
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 HEADER = b"ccproxy-journal1"
 SEGMENT_SUFFIX = ".journal"
 LOCK_SUFFIX = ".lock"
+LOCK_POLL_S = 0.005
 INGEST = "ingest"  # the reader's own lock: two ingests on one journal would count everything twice
 
 
@@ -54,7 +57,8 @@ def create_segment(path: Path) -> int:
     """Create a segment, readable by its owner only, and return its descriptor."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, HEADER)
+        if os.write(descriptor, HEADER) < len(HEADER):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError:
         os.close(descriptor)
         with contextlib.suppress(OSError):
@@ -63,15 +67,24 @@ def create_segment(path: Path) -> int:
     return descriptor
 
 
-def hold_lock(path: Path) -> int | None:
-    """Take the lock at `path` for the life of this process; None when another process holds it."""
+def hold_lock(path: Path, *, wait_s: float = 0.0) -> int | None:
+    """Take the lock at `path` for the life of this process; None when another holds it, also after `wait_s` seconds."""
+    last = time.monotonic() + wait_s
+    while (descriptor := _try_lock(path)) is None and time.monotonic() < last:
+        time.sleep(LOCK_POLL_S)
+    return descriptor
+
+
+def _try_lock(path: Path) -> int | None:
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        if os.path.samestat(os.fstat(descriptor), os.stat(path)):  # else it was swept away meanwhile
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None
 
 
 def writer_lock(folder: Path, writer: str) -> Path:
@@ -99,8 +112,9 @@ def sweep(folder: Path) -> None:
     writing = {segment.writer for segment in list_segments(folder)}
     for path in folder.glob(f"*{LOCK_SUFFIX}"):
         writer = path.name.removesuffix(LOCK_SUFFIX)
-        if writer not in writing and writer != INGEST and not is_alive(folder, writer):
-            path.unlink(missing_ok=True)
+        if writer not in writing and writer != INGEST and (descriptor := _try_lock(path)) is not None:
+            path.unlink(missing_ok=True)  # while it is held, so that no writer can take it to be its own
+            os.close(descriptor)
 
 
 def total_bytes(folder: Path) -> int:

@@ -7,12 +7,11 @@ processes at once, and an order that comes twice would mean something else. Refu
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -70,17 +69,3 @@ def _read_line() -> bytes:
                 break
             line += byte
     return bytes(line)
-
-
-async def listen(on_order: Callable[[str], None]) -> None:
-    """In the child: call `on_order` with each order, and with "gone" when the parent is no more."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    with open(0, "rb", buffering=0, closefd=False) as pipe:  # noqa: ASYNC230 (standard input is open already)
-        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-        try:
-            while line := await reader.readline():
-                on_order(line.decode().strip())
-            on_order("gone")
-        finally:
-            transport.close()

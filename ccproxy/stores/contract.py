@@ -57,7 +57,7 @@ class Store(ABC):
 
     @abstractmethod
     def part(self, digest: bytes) -> bytes | None:
-        """Return the JSON text of a part as first seen, or None where the store does not know it."""
+        """Return the JSON text of a part, or None where the store does not know it."""
 
     # Reading ----------------------------------------------------------------------------------------------------------
 

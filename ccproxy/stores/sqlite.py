@@ -23,6 +23,7 @@ APPLICATION_ID = (
 BUSY_S = 2.0
 KNOWN_DIGESTS = 200_000  # what the writer remembers to be stored, at about 100 bytes each
 CACHE_KB = 4096
+ORIGINAL_COLUMNS = ("id", "timestamp", "method", "endpoint", "headers", "body", "response")
 _PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 _PRIMARY_CODE = 0xFF  # the part of an error code that names its class
 
@@ -77,13 +78,18 @@ class SqliteStore(Store):
     def _check_owner(self) -> None:
         owner = self._db.execute("PRAGMA application_id").fetchone()[0]
         tables = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if owner != APPLICATION_ID and tables:
+        if owner != APPLICATION_ID and tables and not self._is_original():
             raise StoreError(f"{self.path} is a database of some other program; choose another storage.db_path")
         newest = max(number for number, _ in _migrations())
         if self._version() > newest:
             raise StoreError(
                 f"{self.path} was written by a newer ccproxy (schema {self._version()}, this one knows {newest}); upgrade ccproxy"
             )
+
+    def _is_original(self) -> bool:
+        """Tell whether this is the file of the proxy that ccproxy took its idea from; its table stays, ours go beside it."""
+        columns = {row["name"] for row in self._db.execute("PRAGMA table_info(requests)")}
+        return set(ORIGINAL_COLUMNS) <= columns
 
     def _version(self) -> int:
         version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -235,6 +241,23 @@ class SqliteStore(Store):
             row = self._db.execute("SELECT encoding, data FROM blobs WHERE digest = ?", (digest,)).fetchone()
         return compression.decompress(row["encoding"], row["data"]) if row else None
 
+    def original_rows(self, limit: int) -> list[Record]:
+        """Return rows of the original's `requests` table that `original_taken` has not been told of yet."""
+        with _errors(self.path):
+            if not self._is_original():
+                return []
+            rows = self._db.execute(
+                f"SELECT rowid AS number, {', '.join(ORIGINAL_COLUMNS)} FROM requests WHERE rowid > "
+                "coalesce((SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'original_rows'), 0) ORDER BY rowid LIMIT ?",
+                (limit,),
+            )
+            return [dict(row) for row in rows]
+
+    def original_taken(self, number: int) -> None:
+        """Remember that the original's rows up to this one are exchanges of ours now."""
+        with _errors(self.path):
+            self._db.execute("INSERT OR REPLACE INTO settings VALUES ('original_rows', ?)", (str(number),))
+
     # Reading ----------------------------------------------------------------------------------------------------------
 
     def exchanges(self, *, limit: int, before: str | None = None, changed_since: str | None = None) -> list[Record]:
@@ -295,7 +318,7 @@ class SqliteStore(Store):
     def _reply(self, exchange: str) -> bytes:
         row = self._db.execute(
             "SELECT encoding, data FROM exchanges JOIN nodes ON nodes.digest = reply JOIN blobs ON blobs.digest = message"
-            " WHERE id = ?",
+            " WHERE exchanges.id = ?",
             (exchange,),
         ).fetchone()
         return compression.decompress(row["encoding"], row["data"]) if row else b""

@@ -26,6 +26,7 @@ from ccproxy.lifecycle.board import Board, Row
 from ccproxy.recorder import Recorder
 from ccproxy.settings import Settings
 from ccproxy.upstream import Limits, Upstream, environment_proxy
+from ccproxy.web import orders
 from ccproxy.web.app import create_app
 from ccproxy.web.forward import Forwarder, Rules
 from ccproxy.web.guard import Application, Guard
@@ -110,14 +111,14 @@ async def run(task: children.Task) -> None:
     def obey(order: str) -> None:
         drain.set()
         worker.gauges.set("draining", 1)
-        if order in ("stop", "gone"):
+        if order in ("stop", orders.GONE):
             stop.set()
 
     await rehearse()
     await worker.upstream.start()
     try:
         async with asyncio.TaskGroup() as group:
-            helpers = [group.create_task(children.listen(obey)), group.create_task(worker.show_gauges())]
+            helpers = [group.create_task(orders.listen(obey)), group.create_task(worker.show_gauges())]
             serving = group.create_task(
                 serve(worker.app, server_config(settings, task.sockets), shutdown_trigger=drain.wait)  # type: ignore[arg-type]
             )

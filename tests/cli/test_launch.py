@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ccproxy.cli.launch import is_claude, merged_environment, variables, with_settings
+from ccproxy.cli.launch import exports, is_claude, is_intercepted, merged_environment, variables, with_settings
 
 URL = "http://127.0.0.1:3001"
 
@@ -28,11 +28,34 @@ def files(**texts: str) -> Callable[[str], str]:
 NO_FILES = files()
 
 
+class Drawer:
+    """Where merged settings are put."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def write(self, text: str) -> str:
+        """Keep a text and return the path of its file."""
+        self.texts.append(text)
+        return "/private/merged.json"
+
+
+def settled(*command: str, read: Callable[[str], str] = NO_FILES) -> list[str]:
+    """Return a command with its settings, and hold that these are where they should be."""
+    drawer = Drawer()
+    result = with_settings(command, URL, read, drawer.write)
+    assert len(drawer.texts) == result.count("/private/merged.json")
+    return result
+
+
 def merged(*command: str, read: Callable[[str], str] = NO_FILES) -> dict[str, Any]:
-    """Return the settings that end up in the command line."""
-    result = with_settings(command, URL, read)
+    """Return the settings that the client finds in the file that the command line names."""
+    drawer = Drawer()
+    result = with_settings(command, URL, read, drawer.write)
     assert [word.split("=")[0] for word in result].count("--settings") == 1
-    return json.loads(result[result.index("--settings") + 1])
+    assert result[result.index("--settings") + 1] == "/private/merged.json"
+    found: dict[str, Any] = json.loads(drawer.texts[0])
+    return found
 
 
 def test_three_variables_point_a_client_at_the_proxy() -> None:
@@ -68,6 +91,25 @@ def test_a_company_proxy_is_not_asked_for_ours(name: str) -> None:
 def test_an_exemption_that_is_there_is_not_repeated(exempted: str) -> None:
     """A host that is exempted already is not named twice."""
     assert merged_environment({"no_proxy": exempted}, URL)["no_proxy"] == exempted
+
+
+@pytest.mark.parametrize(
+    ("environ", "intercepted"),
+    [
+        ({}, False),
+        ({"NO_PROXY": "a.example"}, False),
+        ({"HTTPS_PROXY": "http://p"}, True),
+        ({"http_proxy": "http://p", "no_proxy": "a.example"}, True),
+        ({"ALL_PROXY": "socks5://p", "no_proxy": "", "NO_PROXY": "127.0.0.1"}, False),
+        ({"HTTPS_PROXY": "http://p", "no_proxy": "*"}, False),
+        ({"HTTPS_PROXY": "", "https_proxy": ""}, False),
+    ],
+)
+def test_a_company_proxy_in_the_way_is_noticed(environ: dict[str, str], intercepted: bool) -> None:
+    """What a person has to export names an exemption only where a forward proxy would be asked for ours."""
+    assert is_intercepted(environ, URL) == intercepted
+    assert ("NO_PROXY" in exports(URL, environ)) == ("no_proxy" in exports(URL, environ)) == intercepted
+    assert variables(URL).items() <= exports(URL, environ).items()
 
 
 @pytest.mark.parametrize(
@@ -108,12 +150,12 @@ def test_claude_code_is_recognised(command: list[str]) -> None:
 def test_other_programs_are_not_claude_code(command: list[str]) -> None:
     """A program that would not know the option is left alone, and its command comes back unchanged."""
     assert not is_claude(command)
-    assert with_settings(command, URL, files()) == command
+    assert settled(*command) == command
 
 
 def test_the_settings_are_the_first_option() -> None:
     """The option stands before everything of the user's, where no list option can swallow it."""
-    result = with_settings(["claude", "--allowedTools", "Bash", "Agent"], URL, files())
+    result = settled("claude", "--allowedTools", "Bash", "Agent")
     assert result[:2] == ["claude", "--settings"]
     assert json.loads(result[2]) == {"env": variables(URL)}
     assert result[3:] == ["--allowedTools", "Bash", "Agent"]
@@ -121,7 +163,7 @@ def test_the_settings_are_the_first_option() -> None:
 
 def test_a_package_runner_keeps_its_own_options() -> None:
     """The option goes to Claude Code and not to the program that fetches it."""
-    result = with_settings(["npx", "-y", "@anthropic-ai/claude-code@latest", "-p", "hello"], URL, files())
+    result = settled("npx", "-y", "@anthropic-ai/claude-code@latest", "-p", "hello")
     assert result[:4] == ["npx", "-y", "@anthropic-ai/claude-code@latest", "--settings"]
     assert result[5:] == ["-p", "hello"]
 
@@ -138,6 +180,13 @@ def test_the_users_settings_are_kept(form: list[str], value: str) -> None:
     }
 
 
+def test_the_users_settings_stay_out_of_the_command_line() -> None:
+    """A command line can be read by everyone on the machine, so settings of the user's, and their keys, are not in it."""
+    for own in ('{"env":{"ANTHROPIC_API_KEY":"hunter2"}}', "mine.json"):
+        result = settled("claude", "--settings", own, "-p", "hi", read=files(mine='{"apiKeyHelper":"hunter2"}'))
+        assert result == ["claude", "--settings", "/private/merged.json", "-p", "hi"]
+
+
 def test_the_last_settings_win() -> None:
     """Of several `--settings` the last one counts, as it does for the client, and the others are not even read."""
     result = merged("claude", "--settings", "missing.json", "-c", '--settings={"model":"haiku"}')
@@ -146,14 +195,14 @@ def test_the_last_settings_win() -> None:
 
 def test_nothing_is_an_option_after_the_separator() -> None:
     """What stands behind `--` is a prompt, however it looks."""
-    result = with_settings(["claude", "-p", "--", "--settings", "{broken"], URL, files())
+    result = settled("claude", "-p", "--", "--settings", "{broken")
     assert result[3:] == ["-p", "--", "--settings", "{broken"]
     assert json.loads(result[2]) == {"env": variables(URL)}
 
 
 def test_an_option_without_its_value_is_left_to_the_client() -> None:
     """A `--settings` at the very end stays, so that the client says what is wrong with it."""
-    assert with_settings(["claude", "--settings"], URL, files())[3:] == ["--settings"]
+    assert settled("claude", "--settings")[3:] == ["--settings"]
 
 
 @pytest.mark.parametrize("text", ['{"env":null}', '{"env":{}}', "{}"])
@@ -175,7 +224,7 @@ def test_settings_without_variables_get_them(text: str) -> None:
 def test_settings_that_cannot_be_merged_are_named(value: str, sentence: str) -> None:
     """What is wrong with the user's settings is told in one sentence that names them."""
     with pytest.raises(ValueError, match=f"^{sentence}$"):
-        with_settings(["claude", "--settings", value], URL, files(bad="{,}", list="[]"))
+        settled(*["claude", "--settings", value], read=files(bad="{,}", list="[]"))
 
 
 def test_a_settings_file_that_is_not_text_is_named() -> None:
@@ -185,4 +234,4 @@ def test_a_settings_file_that_is_not_text_is_named() -> None:
         return b"\xff".decode()
 
     with pytest.raises(ValueError, match=r"^Your settings file latin1\.json is not UTF-8 text\.$"):
-        with_settings(["claude", "--settings", "latin1.json"], URL, read)
+        settled(*["claude", "--settings", "latin1.json"], read=read)

@@ -5,14 +5,24 @@ The stand-in plays the provider. What the client's own JSON result says is the m
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ccproxy.stores.contract import Record
-from tests.support.claude_code import CLAUDE_CODE, hint_headers_or_skip, run_claude
+from tests.support.claude_code import (
+    CLAUDE_CODE,
+    claude_command,
+    client_environment,
+    hint_headers_or_skip,
+    run,
+    run_claude,
+)
 from tests.support.claude_script import FINAL_TEXT, SUBAGENT_TEXT, kind_of, of_kind
+from tests.support.command import silent_port
 from tests.support.proxy import Proxy
 from tests.support.standin import NO_TOKENS, ClaudeScript, StandIn, Usage, claude_script
 
@@ -119,6 +129,29 @@ async def test_a_session_with_a_subagent(tmp_path: Path, hints: bool) -> None:
         held_against_the_provider(up, proxy, rows)
 
 
+async def test_a_session_that_ccproxy_starts(tmp_path: Path) -> None:
+    """`ccproxy run -- claude` captures a session whatever the user's settings say, with hints, and ends as the client does."""
+    home = tmp_path / "home"
+    (home / ".claude").mkdir(parents=True)
+    dead = {"env": {"ANTHROPIC_BASE_URL": "http://127.0.0.1:1"}}
+    (home / ".claude" / "settings.json").write_text(json.dumps(dead))
+    own = {"env": {**dead["env"], "ANTHROPIC_CUSTOM_HEADERS": "x-own: kept"}}
+    (home / "own.json").write_text(json.dumps(own))
+    command = claude_command("Do the steps.")
+    (home / "claude").symlink_to(command[0])
+    command[:1] = [sys.executable, "-m", "ccproxy", "run", "--", str(home / "claude"), "--settings", "own.json"]
+    with silent_port() as port:
+        async with StandIn(claude_script(turns=3)) as up:
+            environ = {"PORT": str(port), "DB_PATH": str(home / "requests.db"), "ANTHROPIC_FORWARD_URL": up.url}
+            output = await run(command, client_environment(None, home, environ), home, timeout=60)
+    result = json.loads(output)
+    rows = messages(Proxy("", home).rows())
+    assert (result["result"], len(up.messages), len(rows)) == (FINAL_TEXT, 3, 3)
+    assert {(row["state"], row["session_id"]) for row in rows} == {("complete", result["session_id"])}
+    assert {request.header("x-own") for request in up.messages} == {"kept"}
+    assert stored_usage(rows) == told_usage(result)
+
+
 async def test_a_long_session_takes_little_room(tmp_path: Path) -> None:
     """61 requests, megabytes on the wire, take at most half a megabyte of store, with each byte of both sides at hand."""
     script: ClaudeScript = claude_script(turns=61)
@@ -129,5 +162,5 @@ async def test_a_long_session_takes_little_room(tmp_path: Path) -> None:
         held_against_the_provider(up, proxy, rows)
     sent = sum(row["request_bytes"] + row["response_bytes"] for row in rows)
     stored = sum(path.stat().st_size for path in (proxy.db, proxy.home / "requests.db-wal") if path.exists())
-    print(f"{len(rows)} exchanges, {sent / 1e6:.2f} MB on the wire, {stored / 1e3:.0f} KB in the store")
+    sys.stdout.write(f"{len(rows)} exchanges, {sent / 1e6:.2f} MB on the wire, {stored / 1e3:.0f} KB in the store\n")
     assert stored <= MAX_STORE_BYTES

@@ -27,6 +27,16 @@ def reader(folder: Path) -> Callable[[str], str]:
     return lambda name: (folder / name).read_text()
 
 
+def writer(folder: Path) -> Callable[[str], str]:
+    """Return what writes merged settings into a folder."""
+
+    def write(text: str) -> str:
+        (folder / "merged.json").write_text(text)
+        return str(folder / "merged.json")
+
+    return write
+
+
 def write_settings(home: Path, environment: Mapping[str, str]) -> None:
     """Give the user a settings file of their own that sets these variables."""
     (home / ".claude").mkdir()
@@ -41,7 +51,8 @@ async def launched(
     command[1:1] = options
     command[0] = str(named_claude(Path(command[0]), home))
     environment = merged_environment(client_environment(None, home, environ), url)
-    output = await run(with_settings(command, url, reader(home)), environment, home, timeout=60)
+    ready = with_settings(command, url, reader(home), writer(home))
+    output = await run(ready, environment, home, timeout=60)
     result = json.loads(output)
     assert isinstance(result, dict)
     return result
@@ -64,7 +75,8 @@ async def test_the_launcher_beats_the_users_settings_file(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("form", [["--settings", "own.json"], ["--settings={}", "--settings=own.json"]])
 async def test_the_users_own_settings_still_work(tmp_path: Path, form: list[str]) -> None:
-    """Settings that the user names on the command line are obeyed in all but the base URL."""
+    """Settings that the user names are obeyed in all but the base URL, and their file beats the user's settings.json."""
+    write_settings(tmp_path, {"ANTHROPIC_BASE_URL": "http://127.0.0.1:2"})
     own = {"model": "claude-haiku-4-5", "env": {"ANTHROPIC_BASE_URL": DEAD, "ANTHROPIC_CUSTOM_HEADERS": "x-own: kept"}}
     (tmp_path / "own.json").write_text(json.dumps(own))
     async with StandIn(claude_script(turns=1)) as up:

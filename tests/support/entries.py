@@ -138,7 +138,11 @@ class Session:
                 request_headers=_request_headers(self.seed, len(body)),
                 response_headers=_response_headers(turn),
             )
-            result = {"type": "tool_result", "tool_use_id": answer[-1]["id"], "content": self._text(self.turn_bytes // 2)}
+            result = {
+                "type": "tool_result",
+                "tool_use_id": answer[-1]["id"],
+                "content": self._text(self.turn_bytes // 2),
+            }
             messages += [{"role": "assistant", "content": answer}, {"role": "user", "content": [result]}]
 
     def _preamble(self) -> Json:
