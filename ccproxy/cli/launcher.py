@@ -160,7 +160,7 @@ def _report(settings: Settings, began: int, shared: str | None) -> None:
         click.echo(f"ccproxy: {error}", err=True)
         return
     if not rows:
-        hint = f"; the proxy at {shared} may keep its captures in another store" if shared else ""
+        hint = f"; the proxy at {shared} may keep its captures in another store, or be behind" if shared else ""
         click.echo(f"ccproxy: nothing was captured in {settings.storage.db_path}{hint}", err=True)
         return
     through = f" through {shared}, all clients counted" if shared else ""

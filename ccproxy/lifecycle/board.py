@@ -42,8 +42,8 @@ class Row:
 
     def set_text(self, text: str) -> None:
         """Set the row's text, cut to what fits."""
-        raw = text.encode()[:TEXT_BYTES].ljust(TEXT_BYTES, b"\0")
-        self._memory[self._text : self._text + TEXT_BYTES] = raw
+        whole_characters = text.encode()[:TEXT_BYTES].decode("utf-8", "ignore").encode()
+        self._memory[self._text : self._text + TEXT_BYTES] = whole_characters.ljust(TEXT_BYTES, b"\0")
 
     def text(self) -> str:
         """Return the row's text."""

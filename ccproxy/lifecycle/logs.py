@@ -54,17 +54,26 @@ class _Later(logging.Handler):
         super().close()
 
     def _run(self) -> None:
-        while not self._closing.is_set():
+        last = False
+        while not last:
             self._work.wait()
             self._closing.wait(DELAY_S)
             self._work.clear()
-            lines = []
-            with contextlib.suppress(IndexError):
-                while True:
-                    lines.append(self.format(self._waiting.popleft()) + "\n")
+            last = self._closing.is_set()
+            text = "".join(self._taken())
             with contextlib.suppress(OSError, ValueError):  # nobody reads any more
-                self._stream.write("".join(lines))
+                self._stream.write(text)
                 self._stream.flush()
+
+    def _taken(self) -> Iterator[str]:
+        """Yield the lines that wait, each once."""
+        with contextlib.suppress(IndexError):
+            while True:
+                record = self._waiting.popleft()
+                try:
+                    yield self.format(record) + "\n"
+                except (TypeError, ValueError, KeyError):  # its arguments do not fit its text
+                    yield f"{record.msg} {record.args!r}\n"
 
 
 @contextlib.contextmanager

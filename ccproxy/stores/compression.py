@@ -66,6 +66,8 @@ def _dictionary(reference: bytes) -> zstandard.ZstdCompressionDict:
 
 def _unpack(decompressor: zstandard.ZstdDecompressor, data: bytes) -> bytes:
     try:
+        if zstandard.frame_content_size(data) > MAX_SIZE:
+            raise StoreError("bytes in the store cannot be unpacked: they claim to be larger than any body")
         return decompressor.decompress(data, max_output_size=MAX_SIZE)
     except zstandard.ZstdError as error:
         raise StoreError(f"bytes in the store cannot be unpacked: {error}") from error

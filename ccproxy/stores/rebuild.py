@@ -43,12 +43,13 @@ def unpack(data: bytes, texts: Sequence[bytes]) -> bytes:
     """Give back what `pack` was given. Raises StoreError where bytes or texts are not the same as then."""
     try:
         places, packed = _decode(data)
-    except msgspec.MsgspecError as error:
+        runs = list(_triples(places))
+    except (msgspec.MsgspecError, ValueError) as error:
         raise StoreError(f"a body in the store is damaged: {error}") from error
     literals = compression.apply(packed, _rest(texts, places))
     found: list[bytes] = []
     done = 0
-    for size, first, more in _triples(places):
+    for size, first, more in runs:
         found += (literals[done : done + size], _SEPARATOR.join(texts[first : first + more + 1]))
         done += size
     return b"".join([*found, literals[done:]])

@@ -175,6 +175,21 @@ async def test_a_running_proxy_is_used(tmp_path: Path) -> None:
         assert not list((tmp_path / "home").glob("requests.*"))
 
 
+async def test_a_proxy_that_is_behind_is_not_waited_for_long(tmp_path: Path) -> None:
+    """Where the store of a running proxy does not catch up, run ends all the same, and nothing is lost."""
+    command = program(tmp_path / "home", "ask()")
+    async with StandIn(answers(1)) as up, Proxy(up.url, tmp_path / "proxy") as proxy:
+        await proxy.until(lambda: bool(proxy.db.exists() and proxy.children("ccproxy.ingest.process")))
+        (ingest,) = proxy.children("ccproxy.ingest.process")
+        os.kill(ingest, signal.SIGSTOP)
+        done = await run(None, tmp_path / "home", *command, port=proxy.port, DB_PATH=str(proxy.db))
+        os.kill(ingest, signal.SIGCONT)
+        hint = f"the proxy at {proxy.url} may keep its captures in another store, or be behind"
+        assert (done.code, done.err) == (0, f"ccproxy: nothing was captured in {proxy.db}; {hint}\n")
+        (row,) = await proxy.ended()
+        assert row["state"] == "complete"
+
+
 async def test_a_proxy_with_another_store_is_told(tmp_path: Path) -> None:
     """Where a running proxy keeps its captures elsewhere, the report says that this may be so."""
     command = program(tmp_path / "home", "ask()")

@@ -76,7 +76,7 @@ CREATE TABLE exchanges (
   tip BLOB,                          -- node: the request's last message
   reply BLOB,                        -- node: the answer, below the tip
   preamble BLOB
-) STRICT, WITHOUT ROWID;
+) STRICT;                           -- rows of a kilobyte: in a WITHOUT ROWID table each would take a page
 CREATE INDEX exchanges_by_session ON exchanges (session_id, started_at);
 CREATE INDEX exchanges_by_tip ON exchanges (tip);
 CREATE INDEX exchanges_by_reply ON exchanges (reply) WHERE reply IS NOT NULL;
