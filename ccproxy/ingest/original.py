@@ -38,6 +38,7 @@ def take_over(store: SqliteStore) -> int:
             add_response(entry, captured, memory)
             entries.append(entry)
         store.write(entries, [])
+        memory.trim()
         store.original_taken(rows[-1]["number"])
         taken += len(rows)
     return taken

@@ -113,12 +113,12 @@ def _add_body(entry: Entry, captured: Captured, memory: Memory, names: dict[str,
 
 def _body(raw: bytes, entry: Entry) -> Body:
     """Return the answer's bytes as stored: most of them stand in the message that they came to."""
-    encoding, data = compression.compress(raw)
-    if encoding == "zstd" and entry.columns.get("reply") is not None:
+    if entry.columns.get("reply") is not None:
         message = entry.parts[-1].text
         patch = compression.patch(raw, message)
-        if len(patch) < len(data) and compression.apply(patch, message) == raw:
-            encoding, data = "reply", patch
+        if len(patch) < len(raw) and compression.apply(patch, message) == raw:
+            return Body("response", "reply", patch, len(raw))
+    encoding, data = compression.compress(raw)
     return Body("response", encoding, data, len(raw))
 
 
@@ -135,19 +135,15 @@ def _add_stream(entry: Entry, captured: Captured, decoder: ContentDecoder, memor
     columns["gap_p50_ms"], columns["gap_p99_ms"], columns["gap_max_ms"] = found.p50, found.p99, found.longest
     if builder.error:
         _add_error(columns, builder.error)
-    if builder.message is not None:
-        _add_message(entry, builder.message, memory)
+    message = builder.message
+    if message is not None:
+        _add_message(entry, message, memory)
         columns["tokens_per_second"] = timing.rate(columns.get("output_tokens"), stream.content)
     if builder.problems:
         _note(columns, "; ".join(builder.problems[:3]))
     if builder.unknown:
         _note(columns, "unknown to this version: " + ", ".join(sorted(set(builder.unknown))))
-    if (
-        columns["state"] is State.COMPLETE
-        and builder.message is not None
-        and not builder.complete
-        and not builder.error
-    ):
+    if columns["state"] is State.COMPLETE and message is not None and not builder.complete and not builder.error:
         _note(columns, "the stream ended without message_stop")
 
 

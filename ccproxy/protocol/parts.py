@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from ccproxy.protocol.surrogates import decoded
+
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_any = msgspec.json.Decoder().decode
@@ -45,7 +47,7 @@ def json_value(raw: bytes | None) -> Any:
     if raw is None:
         return None
     try:
-        return _decode_any(raw)
+        return decoded(_decode_any, raw)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
 
@@ -55,7 +57,7 @@ def take_apart(body: bytes) -> RequestParts:
     if not body:
         return RequestParts(reason="the body is empty")
     try:
-        members = _decode_object(body)
+        members = decoded(_decode_object, body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         return RequestParts(reason=f"the body is not a JSON object: {error}")
     fields = {name: bytes(raw) for name, raw in members.items()}
@@ -69,7 +71,7 @@ def _entries(raw: bytes | None) -> list[bytes]:
     if raw[:1] != b"[":
         return [raw]
     try:
-        return [bytes(entry) for entry in _decode_list(raw)]
+        return [bytes(entry) for entry in decoded(_decode_list, raw)]
     except (msgspec.DecodeError, ValueError, RecursionError):
         return [raw]
 
@@ -91,7 +93,7 @@ def normalised(raw: bytes) -> bytes:
     same bytes. What is not JSON stays as it is.
     """
     try:
-        value = _decode_any(raw)
+        value = decoded(_decode_any, raw)
         return _encode_sorted(_normal_part(value))
     except (msgspec.DecodeError, ValueError, RecursionError, TypeError):
         return raw

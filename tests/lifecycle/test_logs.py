@@ -80,7 +80,9 @@ def test_a_line_that_cannot_be_formatted_costs_itself(monkeypatch: pytest.Monkey
     """A log call with the wrong arguments does not silence the ones after it."""
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(logging.getLogger("ccproxy"), "propagate", False)  # the test runner listens, too, and would object
+    monkeypatch.setattr(
+        logging.getLogger("ccproxy"), "propagate", False
+    )  # the test runner listens, too, and would object
     with logs.to_stderr(Wishes()):
         logging.getLogger("ccproxy").info("%d lines", "no number")
         logging.getLogger("ccproxy").info("still there")
