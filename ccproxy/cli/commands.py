@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from ccproxy import __version__
-from ccproxy.cli import doctor, launcher, looking, serving, tailing
+from ccproxy.cli import doctor, launcher, looking, resetting, serving, tailing
 from ccproxy.errors import ConfigError, StoreError
 from ccproxy.settings import Settings, environment, load
 
@@ -202,3 +202,27 @@ def doctor_command(config_file: Path | None, db_path: str | None) -> None:
       ccproxy doctor && ccproxy serve
     """
     sys.exit(doctor.run(config_file, db_path))
+
+
+@main.group()
+def db() -> None:
+    """Look after the store.
+
+    \b
+    Example:
+      ccproxy db reset
+    """
+
+
+@db.command("reset")
+@_store_options
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_plain_errors
+def db_reset(config_file: Path | None, db_path: str | None, yes: bool) -> None:
+    """Delete all captures, after asking. The proxy must not be running.
+
+    \b
+    Example:
+      ccproxy db reset --yes
+    """
+    resetting.reset(_settings(config_file, **{"storage.db_path": db_path}), sure=yes)
