@@ -22,9 +22,12 @@ class Wishes(Protocol):
     """What the settings say about logging."""
 
     @property
-    def access(self) -> bool: ...
+    def access(self) -> bool:
+        """Whether each request is a line."""
+
     @property
-    def level(self) -> str: ...
+    def level(self) -> str:
+        """The least important level that is shown."""
 
 
 class _Later(logging.Handler):

@@ -41,11 +41,13 @@ def create_app(status: Status) -> Quart:
 
     @app.errorhandler(404)
     async def not_found(_: Any) -> tuple[Response, int]:
+        """Say where things are."""
         message = "ccproxy: there is nothing here; the Anthropic API is below /v1/, the state of the proxy at /health"
         return jsonify({"type": "error", "error": {"type": "not_found_error", "message": message}}), 404
 
     @app.errorhandler(405)
     async def wrong_method(_: Any) -> tuple[Response, int]:
+        """Say that the path is right and the method is not."""
         message = "ccproxy: this path does not know that method"
         return jsonify({"type": "error", "error": {"type": "invalid_request_error", "message": message}}), 405
 

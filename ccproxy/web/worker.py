@@ -109,6 +109,7 @@ async def run(task: children.Task) -> None:
     drain, stop = asyncio.Event(), asyncio.Event()
 
     def obey(order: str) -> None:
+        """Drain on every order; stop at once on some."""
         drain.set()
         worker.gauges.set("draining", 1)
         if order in ("stop", orders.GONE):
