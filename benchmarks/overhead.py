@@ -7,6 +7,7 @@ knows its lag. Figures compare within one run only; the machine's noise is in al
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -16,6 +17,8 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from ccproxy.stores.sqlite import SqliteStore
 
 EVENTS, GAP_S, STREAMS = 100, 0.005, 5
 BURST, BURST_EVENTS, CLIENTS = 320, 50, 16
@@ -129,6 +132,23 @@ async def _measure(name: str, port: int, pids: Sequence[int]) -> None:
     )
 
 
+async def _delay_of_rows(port: int, db: str) -> None:
+    """Print how long after its last byte an exchange is complete in the store."""
+    delays: list[float] = []
+    with contextlib.closing(SqliteStore(Path(db))) as store:
+        for _ in range(30):
+            before = {row["id"] for row in store.exchanges(limit=5)}
+            await _stream(port, 5, GAP_S, [], [])
+            ended = time.monotonic()
+            while not [r for r in store.exchanges(limit=1) if r["id"] not in before and r["state"] == "complete"]:
+                await asyncio.sleep(0.005)
+            delays.append((time.monotonic() - ended) * 1000)
+    delays.sort()
+    print(
+        f"{'':<8} row complete in the store after {delays[len(delays) // 2]:.0f} ms (p50), {delays[-1]:.0f} ms (longest)"
+    )
+
+
 async def main() -> None:
     """Measure both ways and print a line for each."""
     server = await asyncio.start_server(_upstream, "127.0.0.1", 0, limit=1 << 22)
@@ -148,6 +168,7 @@ async def main() -> None:
             assert found
             silence = asyncio.create_task(proxy.stderr.read())
             await _measure("ccproxy", int(found[1]), _family(proxy.pid))
+            await _delay_of_rows(int(found[1]), f"{folder}/requests.db")
             silence.cancel()
         finally:
             proxy.terminate()
