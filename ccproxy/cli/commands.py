@@ -83,7 +83,7 @@ def main() -> None:
 @click.option("--upstream", metavar="URL", help="Forward to this API.  [default: https://api.anthropic.com]")
 @click.option("--db", "db_path", metavar="PATH", help="Store captures in this file.  [default: in your data folder]")
 @click.option("--workers", metavar="N", type=int, help="How many processes forward requests.  [default: 1]")
-@click.option("--no-dashboard", is_flag=True, help="Do not start the dashboard.")
+@click.option("--no-dashboard", is_flag=True, help="Accepted already; there is no dashboard yet.")
 @_plain_errors
 def serve(
     config_file: Path | None,

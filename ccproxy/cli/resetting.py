@@ -47,7 +47,10 @@ def _nobody_writes(journal: Path) -> Iterator[None]:
     """Keep every proxy from this journal as long as this lasts."""
     segments.make_folder(journal)
     lock = segments.hold_lock(journal / f"{segments.INGEST}{segments.LOCK_SUFFIX}")
-    if lock is None:
+    running = [s.writer for s in segments.list_segments(journal) if segments.is_alive(journal, s.writer)]
+    if lock is None or running:
+        if lock is not None:
+            os.close(lock)
         raise StoreError("a proxy is writing to this store; stop it first")
     try:
         yield

@@ -10,8 +10,6 @@ import errno
 import shlex
 import socket
 import sys
-import tempfile
-from pathlib import Path
 
 import click
 
@@ -35,7 +33,7 @@ class ServeError(Exception):
 def serve(settings: Settings) -> int:
     """Run the proxy until a signal stops it; return the exit code."""
     listener = _listen(settings.server.host, settings.server.port)
-    with contextlib.closing(listener), tempfile.TemporaryDirectory(prefix="ccproxy-") as folder:
+    with contextlib.closing(listener):
         _check_places(settings)
         with logs.to_stderr(settings.logging):
             supervisor = Supervisor(
@@ -44,7 +42,6 @@ def serve(settings: Settings) -> int:
                 settings=configuration.dump(settings),
                 workers=settings.server.workers,
                 listeners=[listener],
-                board_path=Path(folder) / "board",
             )
             return supervisor.run(lambda: _banner(settings, listener))
 

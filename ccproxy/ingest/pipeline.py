@@ -8,6 +8,7 @@ around it waits.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from dataclasses import replace
 
 from ccproxy.errors import StoreBusyError, StoreError
@@ -32,6 +33,7 @@ class Pipeline:
         self.stored = 0
         self._assembler = Assembler()
         self._memory = Memory(store.part)
+        self._ended: deque[Running] = deque()  # no entry is made of them yet
         self._waiting: list[Entry] = []  # made, and not in the store yet
         self._positions: dict[str, Position] = {}  # to be written
         self._written: dict[str, Position] = {}
@@ -39,25 +41,31 @@ class Pipeline:
 
     def turn(self) -> bool:
         """Do what there is to do; return whether there was anything. Raises StoreBusyError when the store must be waited for."""
-        if self._waiting or self._positions:
-            self._write()
+        self._settle()
         steps = self.reader.steps()
         for step in steps:
             self._take(step)
+        self._settle()
+        return bool(steps)
+
+    def _settle(self) -> None:
+        """Make entries of what has ended or begun, and store them; all of it stays to be done where the store fails."""
+        while self._ended:
+            self._waiting.append(self._finish(self._ended[0]))
+            self._ended.popleft()
         for running in self._assembler.unshown():
-            running.shown = True
             self._waiting.append(self._entry(running))
+            running.shown = True
         if self._waiting or self._positions:
             self._write()
-        return bool(steps)
 
     def _take(self, step: Step) -> None:
         for frame, position in step.frames:
             ended = self._assembler.take(step.writer, frame, position)
             if ended:
-                self._waiting.append(self._finish(ended))
+                self._ended.append(ended)
         if step.finished:
-            self._waiting += [self._finish(orphan) for orphan in self._assembler.orphans(step.writer)]
+            self._ended += self._assembler.orphans(step.writer)
             self._finished.add(step.writer)
         position = self._assembler.resume_at(step.position)
         if step.finished or self._written.get(step.writer) != position:
@@ -70,6 +78,8 @@ class Pipeline:
             captured.request = b"".join(running.request_pieces)
             try:
                 running.entry = request_entry(captured, self._memory)
+            except StoreError:
+                raise
             except Exception as error:
                 self._memory.forget_nodes()
                 log.exception("exchange %s: its request could not be understood and is kept as bytes", captured.id)
@@ -81,6 +91,8 @@ class Pipeline:
         entry = self._entry(running)
         try:
             add_response(entry, running.captured, self._memory)
+        except StoreError:
+            raise
         except Exception as error:
             log.exception("exchange %s: its answer could not be understood and is kept as bytes", running.captured.id)
             _add_plain_response(entry, running, f"ccproxy failed on the answer: {error!r}")

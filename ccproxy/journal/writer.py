@@ -64,6 +64,7 @@ class JournalWriter:
         self._waiters: deque[Callable[[], object]] = deque()
         self._work, self._urgent = threading.Event(), threading.Event()
         self._closing = False
+        self._stalled = False  # whether somebody has waited in vain since the thread last came round
         self._descriptor: int | None = None
         self._number = self._offset = 0
         self._torn = 0  # bytes of the running write that are on disk
@@ -98,12 +99,14 @@ class JournalWriter:
 
     async def settled(self, timeout: float) -> None:
         """Wait until what was appended so far is with the operating system, or was dropped; `timeout` seconds at most."""
+        if self._stalled:  # nobody waits twice for a disk that hangs
+            return
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._waiters.append(partial(loop.call_soon_threadsafe, _resolve, done))
         self._urgent.set()
         self._work.set()
-        handle = loop.call_later(timeout, _resolve, done)
+        handle = loop.call_later(timeout, self._give_up, done)
         try:
             await done
         finally:
@@ -120,6 +123,10 @@ class JournalWriter:
                 segments.writer_lock(self._folder, self.name).unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
+
+    def _give_up(self, waiting: asyncio.Future[None]) -> None:
+        self._stalled = True
+        _resolve(waiting)
 
     # In the event loop -------------------------------------------------------------------------------------------------
 
@@ -167,6 +174,7 @@ class JournalWriter:
             while self._queue or self._owed:
                 if not self._flush(self._take()):
                     break
+            self._stalled = False
             for _ in range(waiting):
                 with contextlib.suppress(RuntimeError):  # its event loop is gone
                     self._waiters.popleft()()

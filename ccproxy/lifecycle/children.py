@@ -56,6 +56,7 @@ def read_task() -> Task:
     """In the child: leave signals to the parent and return the task."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     return msgspec.json.decode(_read_line(), type=Task)
 
 

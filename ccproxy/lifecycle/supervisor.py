@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -48,26 +49,31 @@ class Supervisor:
         settings: bytes,
         workers: int,
         listeners: Sequence[socket.socket],
-        board_path: Path,
     ) -> None:
-        self.board = Board(board_path, workers)
-        descriptors = [listener.fileno() for listener in listeners]
         self._stopping = 0
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+                signal.signal(number, self._on_signal)
+        self._listeners = listeners
+        # A file without a name: nobody can clean it away under us.
+        self._board_file = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as we do)
+        board = f"/dev/fd/{self._board_file.fileno()}"
+        self.board = Board(Path(board), workers)
+        sockets = [listener.fileno() for listener in listeners]
+        shared = [*sockets, self._board_file.fileno()]
         self._children: list[_Child] = []
         self._ingest: _Child | None = None
         if ingest_module:
-            task = children.Task.of(settings, board=str(board_path), workers=workers)
-            self._ingest = self._begin("ingest", lambda: children.start(ingest_module, task))
+            task = children.Task.of(settings, board=board, workers=workers)
+            self._ingest = self._begin("ingest", lambda: children.start(ingest_module, task, shared[-1:]))
         for index in range(workers):
-            task = children.Task.of(settings, board=str(board_path), workers=workers, index=index, sockets=descriptors)
+            task = children.Task.of(settings, board=board, workers=workers, index=index, sockets=sockets)
             self._children.append(
-                self._begin(f"worker {index}", lambda task=task: children.start(worker_module, task, descriptors))  # type: ignore[misc]
+                self._begin(f"worker {index}", lambda task=task: children.start(worker_module, task, shared))  # type: ignore[misc]
             )
 
     def run(self, ready: Callable[[], None]) -> int:
         """Watch until a signal says stop; call `ready` once all workers serve. Returns the exit code."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
         announced = False
         while not self._stopping:
             if not announced and all(row.get("pid") for row in self.board.workers):
@@ -100,6 +106,8 @@ class Supervisor:
 
     def _stop(self) -> int:
         orders = self._stopping
+        for listener in self._listeners:  # else connections would wait in it for a worker that never comes
+            listener.close()
         for child in self._children:
             children.order(child.process, "drain")
         in_flight = self.board.total("in_flight")

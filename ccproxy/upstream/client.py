@@ -7,12 +7,15 @@ an error. Refuses to decode, retry or record.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import re
 import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import aiohttp
 import httpx
 
 from ccproxy.errors import UpstreamError
@@ -22,6 +25,7 @@ from ccproxy.wire import Header, RequestHead, ResponseHead
 KEEPALIVE_S = 300.0  # longer than a person thinks between two prompts, so that most prompts need no new TLS handshake
 WHOLE_BODY_BYTES = 1 << 20  # a larger body goes out in pieces, so that one upload does not hold up other streams
 UPLOAD_STEP = 1 << 18
+_USER_INFO = re.compile(r"://[^/@\s]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class Upstream:
         self._prefix = parts.path.rstrip("/").encode()
         self._limits = limits
         self._where = parts.netloc
+        self._proxy = proxy
         self._transport = PassingTransport(connect_timeout=limits.connect, keepalive=KEEPALIVE_S, proxy=proxy)
 
     def __repr__(self) -> str:
@@ -107,18 +112,23 @@ class Upstream:
         """Send a request with these headers and return the answer's head. Raises UpstreamError where none comes."""
         request = httpx.Request(head.method, self._url, headers=headers)
         request.extensions["target"] = self._prefix + head.target
+        if self._proxy and urlsplit(self._proxy).scheme not in ("http", "https"):
+            sentence = (
+                f"the environment names {_place(self._proxy)} as proxy, and only HTTP proxies are known (HTTPS_PROXY)"
+            )
+            raise UpstreamError(sentence, kind="proxy", status=502)
         try:
             async with asyncio.timeout(self._limits.connect + self._limits.head) as limit:
                 request.extensions["content"] = self._content(body, limit)
                 response = await self._transport.handle_async_request(request)
         except TimeoutError as error:
             raise UpstreamError(
-                f"{self._where} sent no response head within {self._limits.head:g} s "
-                "(providers.anthropic.response_header_timeout)",
+                f"{self._where} sent no response head within {self._limits.connect + self._limits.head:g} s "
+                "(providers.anthropic.connect_timeout and response_header_timeout)",
                 kind="response_header_timeout",
                 status=504,
             ) from error
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
             raise self._failure(error) from error
         return Answer(response, self._where, self._limits.idle)
 
@@ -129,13 +139,25 @@ class Upstream:
         loop = asyncio.get_running_loop()
         for start in range(0, len(body), UPLOAD_STEP):
             yield body[start : start + UPLOAD_STEP]
-            limit.reschedule(loop.time() + self._limits.head)
+            with contextlib.suppress(
+                RuntimeError
+            ):  # the head came before the upload's end, and the wait for it is over
+                limit.reschedule(loop.time() + self._limits.head)
 
     def _failure(self, error: Exception) -> UpstreamError:
-        cause, origin = _cause(error), error.__cause__ or error  # the transport's own mapping calls too much a timeout
+        # The transport's own mapping calls too much a timeout; aiohttp's error, which it chains, says what it was.
+        origin = error if isinstance(error, aiohttp.ClientError) else error.__cause__ or error
+        cause = _cause(error)
         if isinstance(origin, TimeoutError):
             sentence = f"{self._where} accepted no connection within {self._limits.connect:g} s (providers.anthropic.connect_timeout)"
             return UpstreamError(sentence, kind="connect_timeout", status=504)
+        if isinstance(origin, aiohttp.ClientHttpProxyError | aiohttp.ClientProxyConnectionError):
+            sentence = f"the proxy {_place(self._proxy or '')} gives no way to {self._where}: {cause}"
+            return UpstreamError(sentence, kind="proxy", status=502)
+        if isinstance(origin, aiohttp.ClientResponseError):
+            return UpstreamError(
+                f"{self._where} gave an answer that is not HTTP: {cause}", kind="bad_answer", status=502
+            )
         if isinstance(origin, CONNECT_ERRORS):
             return UpstreamError(f"cannot connect to {self._where}: {cause}", kind="connect", status=502)
         return UpstreamError(
@@ -149,14 +171,23 @@ def environment_proxy(base_url: str) -> str | None:
     if urllib.request.proxy_bypass(parts.netloc):
         return None
     proxies = urllib.request.getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+    found = proxies.get(parts.scheme) or proxies.get("all")
+    return found if not found or "://" in found else f"http://{found}"
 
 
 def _cause(error: Exception) -> str:
-    """Return the most telling text of an error: the system's own, where there is one."""
+    """Return the most telling text of an error: the system's own, where there is one. Never a URL with its password."""
+    for known in (error, error.__cause__):
+        if isinstance(known, aiohttp.ClientResponseError):
+            return f"{known.status} {known.message}".splitlines()[0]
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno and seen.errno > 0:
             return os.strerror(seen.errno)
         seen = seen.__cause__ or seen.__context__
-    return str(error) or type(error).__name__
+    return _USER_INFO.sub("://", str(error)) or type(error).__name__
+
+
+def _place(url: str) -> str:
+    """Return a URL without the user and password in it."""
+    return _USER_INFO.sub("://", url)

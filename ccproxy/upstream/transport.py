@@ -44,6 +44,8 @@ class PassingTransport(AiohttpTransport):
             max_field_size=MAX_HEADER_BYTES,
             timeout=self._timeout,
         )
+        # A request whose connection died is the client's to repeat: what was sent once must be seen once.
+        self.client._retry_connection = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request and return the answer's head, with the body still to come."""

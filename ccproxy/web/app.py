@@ -5,6 +5,7 @@ Knows the probes that Claude Code sends and the health pages. Refuses to know th
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from quart import Quart, Response, jsonify
@@ -31,13 +32,13 @@ def create_app(status: Status) -> Quart:
     @app.get("/health")
     async def health() -> tuple[Response, int]:
         """Say whether new requests are welcome: 200, or 503 while draining."""
-        report = status.report()
+        report = await asyncio.to_thread(status.report)  # it looks at the journal's disk
         return jsonify(report), 503 if report["draining"] else 200
 
     @app.get("/livez")
     async def livez() -> Response:
         """Say that the process lives, and what it is doing."""
-        return jsonify(status.report())
+        return jsonify(await asyncio.to_thread(status.report))
 
     @app.errorhandler(404)
     async def not_found(_: Any) -> tuple[Response, int]:

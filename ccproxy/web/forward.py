@@ -64,8 +64,8 @@ class Forwarder:
         recording.open(head, "anthropic", client[0] if client else None)
         outgoing = _Outgoing(send)
         try:
-            refuse(head)
             body = await self._body(receive, recording)
+            refuse(head)
             recording.sent()
         except ClientLeftError:
             recording.end(State.CLIENT_LEFT, error="the client left before its request was complete")
@@ -113,8 +113,9 @@ class Forwarder:
         except asyncio.CancelledError:
             if not departure.happened:
                 raise
-            task.uncancel()
             recording.end(State.CLIENT_LEFT, error="the client left before the answer was complete")
+            if task.uncancel():  # somebody else wants an end as well
+                raise
         finally:
             departure.over = True
             watcher.cancel()

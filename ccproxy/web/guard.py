@@ -15,6 +15,7 @@ from typing import Any
 from ccproxy.lifecycle.board import Row
 from ccproxy.recorder import Recorder
 from ccproxy.records import State
+from ccproxy.web.answers import error_body, json_headers
 from ccproxy.web.forward import Forwarder, Receive, Scope, Send
 
 log = logging.getLogger("ccproxy")
@@ -37,6 +38,8 @@ class Guard:
         """Answer one ASGI scope."""
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
+        elif scope["http_version"] == "2":
+            await _refuse_version(send)
         elif scope["raw_path"].startswith(b"/v1/"):
             await self._exchange(scope, receive, send)
         else:
@@ -77,6 +80,13 @@ class Guard:
             await self._inner(scope, receive, noting)
         finally:
             _log(scope, status[0] if status else None, began, "")
+
+
+async def _refuse_version(send: Send) -> None:
+    """Answer a request over cleartext HTTP/2, in which a broken answer could not be told from a silent one."""
+    body = error_body(505, "this proxy speaks HTTP/1.1")
+    await send({"type": "http.response.start", "status": 505, "headers": json_headers(body)})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _log(scope: Scope, status: int | None, began: float, outcome: str) -> None:

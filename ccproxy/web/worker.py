@@ -37,14 +37,28 @@ log = logging.getLogger("ccproxy")
 
 DRAIN_S = 32 * 60.0  # the longest answer that was ever seen to be worth waiting for, and then some
 GAUGE_S = 0.2
+LEAP_NS = 1_000_000_000
 MAX_HEADER_BYTES = 1 << 18
 
 
 def new_clock() -> Callable[[], int]:
-    """Return a clock of microseconds since 1970 that never steps back: the time of day at its making, counted on evenly."""
+    """Return a clock of microseconds since 1970 that counts on evenly and never steps back.
+
+    It follows the time of day only where that has run ahead by more than a leap: after a sleep of the machine, which no
+    monotonic clock counts.
+    """
     origin = time.time_ns() - time.monotonic_ns()
-    monotonic = time.monotonic_ns
-    return lambda: (monotonic() + origin) // 1000
+
+    def clock() -> int:
+        """Return the time."""
+        nonlocal origin
+        now = time.monotonic_ns()
+        ahead = time.time_ns() - now - origin
+        if ahead > LEAP_NS:
+            origin += ahead
+        return (now + origin) // 1000
+
+    return clock
 
 
 def new_id() -> bytes:
@@ -71,7 +85,7 @@ class Worker:
         )
         rules = Rules(provider.version.encode(), settings.server.max_body, settings.server.timeouts.read)
         forwarder = Forwarder(self.upstream, rules, self.journal.settled)
-        status = Status(board, settings.storage.journal_dir, clock)
+        status = Status(board, settings.storage.journal_dir, lambda: time.time_ns() // 1000)
         recorder = Recorder(self.journal.append, clock, new_id)
         self.app = Guard(cast(Application, create_app(status).asgi_app), forwarder, recorder, self.gauges)
 

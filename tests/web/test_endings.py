@@ -147,6 +147,76 @@ async def test_a_provider_that_hangs_up_without_an_answer_is_a_502(tmp_path: Pat
         assert (row["state"], row["error_kind"]) == ("failed", "no_answer")
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "GET", "DELETE"])
+async def test_a_request_is_never_sent_twice(tmp_path: Path, method: str) -> None:
+    """A kept connection that dies under a request ends that request; the provider never sees it again."""
+
+    def script(_: Request) -> Answer:
+        return json_answer({}) if len(up.requests) == 1 else Answer(status=0, end="cut")
+
+    async with StandIn(script) as up, Proxy(up.url, tmp_path) as proxy, client() as http:
+        assert (await http.request(method, f"{proxy.url}/v1/files/1")).status_code == 200
+        assert (await http.request(method, f"{proxy.url}/v1/files/1")).status_code == 502
+        assert len(up.requests) == 2
+
+
+async def test_an_answer_that_is_not_http_is_a_502(tmp_path: Path) -> None:
+    """Bytes that are no HTTP answer are the provider's fault, and the sentence says so."""
+    script = lambda _: Answer(status=0, before=[b"BLAH\r\n\r\n"], end="cut")  # noqa: E731
+    async with StandIn(script) as up, Proxy(up.url, tmp_path) as proxy, client() as http:
+        got = await http.post(f"{proxy.url}/v1/messages", json=request())
+        assert got.status_code == 502
+        assert "not HTTP" in got.json()["error"]["message"]
+        (row,) = await proxy.ended()
+        assert (row["state"], row["error_kind"]) == ("failed", "bad_answer")
+
+
+async def test_the_password_of_a_proxy_is_told_to_nobody(tmp_path: Path) -> None:
+    """When the environment's proxy refuses, neither the client nor the record learns its password."""
+    async with StandIn(lambda _: Answer(status=407, framing="length")) as gateway:
+        environ = {"HTTPS_PROXY": gateway.url.replace("://", "://user:hunter2@")}
+        async with Proxy("https://api.example.test", tmp_path, environ=environ) as proxy, client() as http:
+            got = await http.post(f"{proxy.url}/v1/messages", json=request())
+            assert got.status_code == 502
+            assert "407" in got.json()["error"]["message"]
+            (row,) = await proxy.ended()
+            assert row["error_kind"] == "proxy"
+            await proxy.stop()
+            written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+            assert b"hunter2" not in got.content + written
+
+
+async def test_a_proxy_that_is_not_http_is_named(tmp_path: Path) -> None:
+    """A SOCKS proxy in the environment is a clear error, not a mystery."""
+    environ = {"ALL_PROXY": "socks5://127.0.0.1:1080"}
+    async with Proxy("http://api.example.test", tmp_path, environ=environ) as proxy, client() as http:
+        got = await http.post(f"{proxy.url}/v1/messages", json=request())
+        assert got.status_code == 502
+        assert "socks5://127.0.0.1:1080" in got.json()["error"]["message"]
+
+
+async def test_an_early_answer_to_a_large_upload_arrives_whole(tmp_path: Path) -> None:
+    """A provider may answer before the upload is complete, and the client gets all of that answer."""
+    body = b"x" * (8 << 20)
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 429 Too Many Requests\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        await writer.drain()
+        await reader.readexactly(len(body))
+        writer.write(b"5\r\nworld\r\n0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(early, "127.0.0.1", 0)
+    async with server, Proxy(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", tmp_path) as proxy:
+        async with client() as http:
+            got = await asyncio.wait_for(http.post(f"{proxy.url}/v1/messages", content=body), 20)
+        assert (got.status_code, got.content) == (429, b"helloworld")
+        (row,) = await proxy.ended()
+        assert (row["state"], row["status"]) == ("complete", 429)
+
+
 async def test_a_provider_that_sends_no_head_is_a_504(tmp_path: Path) -> None:
     """The wait for the head is bounded by a setting, and the error names it."""
     gate = Gate()
@@ -263,6 +333,41 @@ async def test_running_streams_finish_when_the_proxy_is_stopped(tmp_path: Path) 
         assert await stopping == 0
         assert [row["state"] for row in proxy.rows()] == ["complete"]
         assert not list(proxy.journal.glob("*.journal"))
+
+
+async def test_nobody_waits_for_a_proxy_that_is_stopping(tmp_path: Path) -> None:
+    """While running streams finish, a new connection is refused at once, and the port is free for the next proxy."""
+    events = text_stream("one two three")
+    gate = Gate()
+    async with StandIn([stream_answer([*events[:2], gate, *events[2:]])]) as up, Proxy(up.url, tmp_path) as proxy:
+        async with client() as http, http.stream("POST", f"{proxy.url}/v1/messages", json=request()) as got:
+            stopping = asyncio.create_task(proxy.stop())
+            await proxy.until(lambda: "waiting for 1 running" in proxy.said())
+            await proxy.until(lambda: not _answers(proxy.port))
+            gate.open()
+            await got.aread()
+        assert await stopping == 0
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def test_a_closed_terminal_stops_it_in_order(tmp_path: Path) -> None:
+    """SIGHUP to all of its processes, as from a closed terminal, is a stop like any other: nothing is left open."""
+    events = text_stream("one two three")
+    gate = Gate()
+    answer = stream_answer([*events[:2], gate, *events[2:]])
+    async with StandIn([answer]) as up, Proxy(up.url, tmp_path) as proxy, client() as http:
+        async with http.stream("POST", f"{proxy.url}/v1/messages", json=request()) as got:
+            assert proxy.process is not None
+            os.killpg(proxy.process.pid, signal.SIGHUP)
+            await proxy.until(lambda: "waiting for 1 running" in proxy.said())
+            gate.open()
+            assert await got.aread() == answer.body
+        assert await asyncio.to_thread(proxy.process.wait, 30) == 0
+        assert [row["state"] for row in proxy.rows()] == ["complete"]
 
 
 async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
