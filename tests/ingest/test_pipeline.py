@@ -73,8 +73,15 @@ class Trouble(SqliteStore):
     """A store that can be busy, or refuse what `refuses` says."""
 
     busy = False
+    forgetful = False  # busy when a part is looked up
     refuses: Callable[[Entry], bool] = staticmethod(lambda _entry: False)
     writes = 0
+
+    def part(self, digest: bytes) -> bytes | None:
+        """Look a part up, unless there is trouble."""
+        if self.forgetful:
+            raise StoreBusyError("the store is busy")
+        return super().part(digest)
 
     def write(self, entries: Sequence[Entry], positions: Iterable[Position]) -> None:
         """Write, unless there is trouble."""
@@ -208,6 +215,23 @@ async def test_a_busy_store_is_waited_for(journal: Path, store: Trouble, proxy: 
     assert pipeline.stored == 6
     for number, exchange in enumerate(exchanges, 1):
         assert store.body(exchange_id(number), "request") == exchange.request
+
+
+async def test_a_store_that_is_busy_when_asked_degrades_nothing(journal: Path, store: Trouble, proxy: Proxy) -> None:
+    """Where a part cannot be looked up right now, the exchange is made later, and as whole as any."""
+    pipeline = _pipeline(journal, store)
+    proxy.exchange(_body("hello"), stream([TEXT]))
+    await proxy.journal.settled(LONG_S)
+    store.forgetful = True
+    for _ in range(3):
+        with pytest.raises(StoreBusyError):
+            pipeline.turn()
+    store.forgetful = False
+    _turn(pipeline)
+    (row,) = store.exchanges(limit=2)
+    assert (row["state"], row["capture_note"]) == ("complete", None)
+    assert row["tip"]
+    assert row["reply"]
 
 
 def test_a_finished_writer_leaves_no_trace(journal: Path, store: Trouble) -> None:

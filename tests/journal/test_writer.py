@@ -201,6 +201,21 @@ async def test_settled_gives_up_in_time(tmp_path: Path, disk: Disk) -> None:
         assert not _read(tmp_path)[0]
 
 
+async def test_nobody_waits_twice_for_a_hanging_disk(tmp_path: Path, disk: Disk) -> None:
+    """After one wait in vain the others return at once, until the disk has come round."""
+    disk.going.clear()
+    with _writer(tmp_path, disk) as writer:
+        writer.append(OPEN, _id(1), 0, b"{}")
+        await writer.settled(0.05)
+        async with asyncio.timeout(LONG_S):
+            await writer.settled(10 * LONG_S)
+        disk.going.set()
+        await asyncio.to_thread(_until, lambda: not writer._stalled)
+        writer.append(END, _id(1), 0, b"{}")
+        await writer.settled(LONG_S)
+        assert len(_read(tmp_path)[0]) == 2
+
+
 async def test_settled_returns_when_frames_were_dropped(tmp_path: Path, disk: Disk) -> None:
     """With a full disk nobody waits: dropped is settled, too."""
     disk.room = 0
