@@ -7,6 +7,8 @@ what is only forwarded is forwarded as received.
 from __future__ import annotations
 
 import asyncio
+import logging
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +19,10 @@ from ccproxy.recorder import Recording
 from ccproxy.records import State
 from ccproxy.upstream import Answer, Upstream
 from ccproxy.web.answers import error_body, json_headers
+from ccproxy.web.failure import failure_line
 from ccproxy.wire import Header, RequestHead
+
+log = logging.getLogger("ccproxy")
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -104,11 +109,14 @@ class Forwarder:
         departure = _Departure(task)
         watcher = asyncio.get_running_loop().create_task(departure.watch(receive))
         answer: Answer | None = None
+        began = asyncio.get_running_loop().time()
         try:
             try:
                 answer = await self._upstream.send(head, self._headers(head, body), body)
                 await self._pass_on(answer, outgoing, recording)
             except UpstreamError as error:
+                elapsed = asyncio.get_running_loop().time() - began
+                log.error("%s", failure_line(str(uuid.UUID(bytes=recording.id)), head, body, elapsed, error.kind))
                 await self._failed(error, outgoing, recording)
         except asyncio.CancelledError:
             if not departure.happened:

@@ -1,0 +1,43 @@
+"""The one line that a failed forward leaves in the log, as `key=value` for whoever searches logs.
+
+Knows its nine fields. Refuses to show a body or a secret: of the request it tells sizes and names only.
+"""
+
+from __future__ import annotations
+
+import json
+
+from ccproxy.protocol import headers
+from ccproxy.protocol.parts import RequestParts, take_apart
+from ccproxy.wire import RequestHead
+
+MAX_READ_BYTES = 4 << 20  # a larger body is not read for the sake of a log line
+
+
+def failure_line(request_id: str, head: RequestHead, body: bytes, elapsed_s: float, cause: str) -> str:
+    """Return the line: request_id, model, stream, body_bytes, has_thinking, anthropic_beta, query, elapsed, ctx_err.
+
+    `request_id` is the exchange's own id, by which `ccproxy show` finds it; `cause` the short word for what happened.
+    """
+    parts = take_apart(body) if len(body) <= MAX_READ_BYTES else RequestParts()
+    beta = ",".join(value.decode("latin-1") for name, value in head.headers if name.lower() == b"anthropic-beta")
+    fields = {
+        "request_id": request_id,
+        "model": parts.value("model"),
+        "stream": str(parts.value("stream") is True).lower(),
+        "body_bytes": len(body),
+        "has_thinking": str(parts.value("thinking") is not None).lower(),
+        "anthropic_beta": beta,
+        "query": headers.mask_query(head.query),
+        "elapsed": f"{elapsed_s:.3f}s",
+        "ctx_err": cause,
+    }
+    return "forward failed " + " ".join(f"{key}={_value(value)}" for key, value in fields.items())
+
+
+def _value(value: object) -> str:
+    """Return a value that is one word: quoted where it is not, a dash where there is none."""
+    text = "" if value is None else str(value)
+    if not text:
+        return "-"
+    return text if text.isascii() and text.isprintable() and not set(text) & set(' "') else json.dumps(text)
