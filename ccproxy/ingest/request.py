@@ -1,6 +1,6 @@
-"""A captured request, taken apart: who asked, for what, and which nodes, parts and patch it comes to.
+"""A captured request, taken apart: who asked, for what, and which nodes and parts it comes to.
 
-The patch is checked here, before anything is stored: a body that it would not give back byte for byte is kept whole.
+The packed body is checked here, before anything is stored: what it would not give back byte for byte is kept whole.
 Refuses to know the answer.
 """
 
