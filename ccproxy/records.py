@@ -31,7 +31,8 @@ class FrameKind(IntEnum):
     CHUNK = 4  # a piece of the response body, as it arrived
     END = 5  # an Ending
     END_CUT = 6  # an Ending of an exchange of which frames had to be dropped
-    SENT = 7  # the request is complete and on its way to the provider
+    SENT = 7  # a Sending, or nothing: the request is complete and on its way to the provider
+    RETRY = 8  # an Attempt that another one follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,10 @@ class Frame:
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """What is known when a request begins. Header and query secrets are masked already."""
+    """What is known when a request begins. Header and query secrets are masked already.
+
+    `plain` says that the body is recorded decoded, whatever its content encoding was on the wire.
+    """
 
     method: str
     path: str
@@ -53,22 +57,44 @@ class Opening(msgspec.Struct, frozen=True):
     headers: list[tuple[str, str]]
     provider: str
     client_address: str | None = None
+    plain: bool = False
+
+
+class Sending(msgspec.Struct, frozen=True):
+    """How a request goes up, where that is not just as it came. `demoted`: as a stream, though one message was asked for."""
+
+    demoted: bool = False
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """An attempt in vain: a short word for the cause and a sentence or a status, and how long the next one waits."""
+
+    kind: str
+    error: str | None = None
+    status: int | None = None
+    wait_ms: float = 0.0
 
 
 class Heading(msgspec.Struct, frozen=True):
-    """The head of the provider's answer, secrets masked."""
+    """The head of the provider's answer, secrets masked. `plain` as in Opening."""
 
     status: int
     headers: list[tuple[str, str]]
+    plain: bool = False
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """How an exchange ended: a final state and, where it did not go well, a sentence and a short word for the cause."""
+    """How an exchange ended: a final state and, where it did not go well, a sentence and a short word for the cause.
+
+    `request_bytes` and `response_bytes` are what passed of a body of which less was recorded, on purpose; else None.
+    """
 
     state: State
     status: int | None = None
     error: str | None = None
     error_kind: str | None = None
+    request_bytes: int | None = None
+    response_bytes: int | None = None
 
 
 @dataclass(slots=True)
@@ -81,6 +107,8 @@ class Captured:
     opening: Opening
     request: bytes = b""
     sent_at: int | None = None
+    sending: Sending = Sending()
+    attempts: list[Attempt] = field(default_factory=list)
     head_at: int | None = None
     heading: Heading | None = None
     chunks: list[tuple[int, bytes]] = field(default_factory=list)

@@ -11,9 +11,22 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ccproxy.records import Captured, Ending, Entry, Frame, FrameKind, Heading, Opening, Position
+from ccproxy.records import (
+    Attempt,
+    Captured,
+    Ending,
+    Entry,
+    Frame,
+    FrameKind,
+    Heading,
+    Opening,
+    Position,
+    Sending,
+)
 
 _opening = msgspec.json.Decoder(Opening).decode
+_sending = msgspec.json.Decoder(Sending).decode
+_attempt = msgspec.json.Decoder(Attempt).decode
 _heading = msgspec.json.Decoder(Heading).decode
 _ending = msgspec.json.Decoder(Ending).decode
 
@@ -59,6 +72,9 @@ class Assembler:
                 running.request_pieces.append(frame.data)
             case FrameKind.SENT:
                 captured.sent_at = frame.at
+                captured.sending = _sending(frame.data) if frame.data else captured.sending
+            case FrameKind.RETRY:
+                captured.attempts.append(_attempt(frame.data))
             case FrameKind.HEAD:
                 captured.head_at, captured.heading = frame.at, _heading(frame.data)
             case FrameKind.CHUNK:

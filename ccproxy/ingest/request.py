@@ -67,6 +67,7 @@ def _columns(captured: Captured, parts: RequestParts) -> dict[str, object]:
         "requested_model": anatomy.model,
         "routed_model": anatomy.model,
         "stream": int(anatomy.stream),
+        "demoted": int(captured.sending.demoted),
         "max_tokens": anatomy.max_tokens,
         "effort": anatomy.effort,
         "thinking": anatomy.thinking,

@@ -70,6 +70,8 @@ def add_response(entry: Entry, captured: Captured, memory: Memory) -> None:
     """Complete the entry with the answer and with how the exchange ended."""
     columns = entry.columns
     _add_ending(columns, captured)
+    if captured.attempts:
+        columns["attempts"] = _encode(captured.attempts).decode()
     if captured.heading:
         columns["status"] = captured.heading.status
         columns["head_ms"] = timing.since(captured.opened_at, captured.head_at)

@@ -45,7 +45,7 @@ def test_it_is_in_wal_mode_and_names_its_owner(store: SqliteStore, path: Path) -
     assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
     assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert database.execute("SELECT version FROM schema_version").fetchall() == [(1,)]
+    assert database.execute("SELECT version FROM schema_version").fetchall() == [(1,), (2,)]
     database.close()
 
 
@@ -72,7 +72,7 @@ def test_a_foreign_database_is_refused_and_left_alone(tmp_path: Path) -> None:
 
 def test_a_newer_schema_is_refused(store: SqliteStore, path: Path) -> None:
     """A file of a newer version is refused with the advice to upgrade."""
-    store._db.execute("PRAGMA user_version = 999")
+    store.db.execute("PRAGMA user_version = 999")
     store.close()
     for write in (True, False):
         with pytest.raises(StoreError, match=r"newer ccproxy \(schema 999, this one knows \d+\); upgrade ccproxy"):
@@ -119,7 +119,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_locked_store_is_busy_and_then_not(store: SqliteStore, path: Path) -> None:
     """While another process writes the store is busy, not broken; afterwards it takes the same again."""
-    store._db.execute("PRAGMA busy_timeout = 1")
+    store.db.execute("PRAGMA busy_timeout = 1")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreBusyError, match="cannot be used right now: database is locked"):
@@ -136,13 +136,13 @@ def test_a_locked_store_is_busy_and_then_not(store: SqliteStore, path: Path) -> 
 def test_a_full_disk_is_busy_and_then_not(store: SqliteStore) -> None:
     """A store that has no room leaves nothing half written, and goes on when there is room."""
     exchanges = list(Session(preamble_bytes=3000).exchanges(30))
-    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-    store._db.execute(f"PRAGMA max_page_count = {pages + 3}")
+    pages = store.db.execute("PRAGMA page_count").fetchone()[0]
+    store.db.execute(f"PRAGMA max_page_count = {pages + 3}")
     with pytest.raises(StoreBusyError, match="full"):
         fill(store, exchanges)
     done = sum(store.stats()["exchanges"].values())
     assert done < 30
-    store._db.execute("PRAGMA max_page_count = 100000")
+    store.db.execute("PRAGMA max_page_count = 100000")
     fill(store, exchanges)
     assert store.stats()["exchanges"] == {"complete": 30}
     for exchange in exchanges:
@@ -194,8 +194,8 @@ def test_a_damaged_body_is_told_and_not_given_back(store: SqliteStore) -> None:
     """Bytes that are not those that were captured are an error, never an answer."""
     [exchange] = Session(preamble_bytes=3000).exchanges(1)
     fill(store, [exchange])
-    store._db.execute("UPDATE bodies SET data = x'00010203' WHERE side = 'request'")
-    store._db.execute("UPDATE bodies SET size = size + 1 WHERE side = 'response'")
+    store.db.execute("UPDATE bodies SET data = x'00010203' WHERE side = 'request'")
+    store.db.execute("UPDATE bodies SET size = size + 1 WHERE side = 'response'")
     for side in ("request", "response"):
         with pytest.raises(StoreError, match=r"damaged|cannot be unpacked"):
             store.body(exchange.id, side)
@@ -205,7 +205,7 @@ def test_a_missing_part_is_told(store: SqliteStore) -> None:
     """A body whose parts are gone is an error, never a shorter body."""
     exchanges = list(Session(preamble_bytes=3000).exchanges(2))
     fill(store, exchanges)
-    store._db.execute("DELETE FROM blobs WHERE size > 200")
+    store.db.execute("DELETE FROM blobs WHERE size > 200")
     with pytest.raises(StoreError):
         store.body(exchanges[1].id, "request")
 
@@ -217,5 +217,5 @@ def test_a_failed_batch_leaves_the_store_usable(store: SqliteStore) -> None:
     entries[0].id = entries[0].columns["id"] = exchange_id(7)
     with pytest.raises(StoreError):
         store.write(entries, [])
-    assert not store._db.in_transaction
+    assert not store.db.in_transaction
     store.write([], [Position("w", 1, 1)])
