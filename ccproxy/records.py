@@ -107,7 +107,7 @@ class Captured:
     opening: Opening
     request: bytes = b""
     sent_at: int | None = None
-    sending: Sending = Sending()
+    sending: Sending = field(default_factory=Sending)
     attempts: list[Attempt] = field(default_factory=list)
     head_at: int | None = None
     heading: Heading | None = None
