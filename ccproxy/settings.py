@@ -30,6 +30,7 @@ import yaml
 from ccproxy.errors import ConfigError
 
 LONGEST_DURATION = 365 * 86400.0  # beyond a year it is a slip of the pen, and event loops overflow somewhere above
+LONGEST_AGE = 3653 * 86400.0  # ten years: nothing waits for it, and captures may be kept for long
 LARGEST_SIZE = 2**53  # exact in every JSON reader
 SHOWN_LENGTH = 80  # a wrong value is quoted in a sentence, so it is cut to what a line of a terminal holds
 
@@ -44,10 +45,19 @@ _SWITCH = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("fals
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What values a setting takes: `what` completes the sentence "it must be …", `read` makes the value of its text."""
+    """What values a setting takes: `what` completes the sentence "it must be …", `read` makes the value of its text.
+
+    A list has `item` and `split` as well: how one member is read, and how a text is taken apart into its members.
+    """
 
     what: str
     read: Callable[[str], Any]
+    item: Callable[[str], Any] | None = None
+    split: Callable[[str], list[str]] | None = None
+
+
+class RefusalError(ValueError):
+    """A value that deserves a sentence of its own: the message goes on after the setting's key."""
 
 
 def _whole(low: int, high: int, text: str) -> int:
@@ -56,14 +66,14 @@ def _whole(low: int, high: int, text: str) -> int:
     return int(text)
 
 
-def _duration(text: str) -> float:
+def _duration(text: str, longest: float = LONGEST_DURATION) -> float:
     text = text.lower()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         text += "s"
     if not re.fullmatch(rf"(?:{_DURATION_PART.pattern})+", text):
         raise ValueError
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
-    if seconds > LONGEST_DURATION:
+    if seconds > longest:
         raise ValueError
     return seconds
 
@@ -122,21 +132,79 @@ def _path(text: str) -> Path:
         raise ValueError from error
 
 
+def _lower(pattern: str, text: str) -> str:
+    return _pattern(pattern, text).lower()
+
+
+def _origin(text: str) -> str:
+    """Read an origin as a browser writes it: in lower case, without the port that its scheme has anyway."""
+    if "*" in text:
+        raise RefusalError("must name each origin: with a * any web page could read what was captured")
+    url = _base_url(text).lower()
+    parts = urlsplit(url)
+    if parts.path:
+        raise ValueError
+    return url.removesuffix({"http": ":80", "https": ":443"}[parts.scheme])
+
+
+def _expression(text: str) -> str:
+    try:
+        if re.compile(text).match(""):
+            raise ValueError
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError from error
+    return text
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError
+    return text
+
+
+def _optional(read: Callable[[str], str], text: str) -> str:
+    return read(text) if text else ""
+
+
+def _commas(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _whole_text(text: str) -> list[str]:
+    return [text] if text else []
+
+
+def _list(what: str, item: Callable[[str], Any], split: Callable[[str], list[str]] = _commas) -> Kind:
+    return Kind(what, lambda text: tuple(item(part) for part in split(text)), item, split)
+
+
+_HOST = r"[\w.-]+|[0-9a-fA-F:]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*(?:%\w+)?"
+
 PORT = Kind("a whole number from 0 to 65535", partial(_whole, 0, 65535))
 WORKERS = Kind("a whole number from 1 to 64", partial(_whole, 1, 64))
+RETRIES = Kind("a whole number from 0 to 20", partial(_whole, 0, 20))
+STATUSES = _list("status codes from 400 to 599", partial(_whole, 400, 599))
 DURATION = Kind("a duration such as 0, 600, 90s, 10m or 1h30m, of a year at most", _duration)
 POSITIVE_DURATION = Kind(
     "a duration such as 600, 90s, 10m or 1h30m, above zero and of a year at most", _positive_duration
 )
+AGE = Kind("an age such as 0, 12h or 90d, of ten years at most", partial(_duration, longest=LONGEST_AGE))
 SIZE = Kind("a size such as 0, 1024, 50MB or 1 GiB", _size)
 SWITCH = Kind("true or false", _switch)
 LEVEL = Kind("one of debug, info, warning, error", partial(_choice, ("debug", "info", "warning", "error")))
-HOST = Kind(
-    "a host name or an address, without a port",
-    partial(_pattern, r"[\w.-]+|[0-9a-fA-F:]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*(?:%\w+)?"),
-)
+FORMAT = Kind("text or json", partial(_choice, ("text", "json")))
+STORE_TYPE = Kind("sqlite, the only store that there is yet", partial(_choice, ("sqlite",)))
+HOST = Kind("a host name or an address, without a port", partial(_pattern, _HOST))
+HOSTS = _list("host names or addresses, without ports", partial(_lower, _HOST))
+ORIGINS = _list("web origins such as https://example.org or http://localhost:8080, without a path", _origin)
 WORD = Kind("one word of visible characters", partial(_pattern, r"[!-~]+"))
+TOKEN = Kind(WORD.what, partial(_optional, WORD.read))
+PASSWORD = Kind("one line of text", _printable)
+HEADER = Kind("the name of a header", partial(_lower, r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"))
 BASE_URL = Kind("an http or https address with a host, and without user, query and fragment", _base_url)
+PUBLIC_URL = Kind(BASE_URL.what, partial(_optional, _base_url))
+PATTERNS = _list("patterns of paths such as /v1/*, each with / or * at its beginning", partial(_pattern, r"[/*][!-~]*"))
+EXPRESSIONS = _list("a regular expression, and one that needs something to match", _expression, _whole_text)
 PATH = Kind("a path", _path)
 
 
@@ -148,7 +216,8 @@ class Setting:
     """One row of the table. `default` is written as a user would write it, and read by the same reader.
 
     Where the default depends on other things, `derive` makes it of (the user's data folder, the values so far), `shown`
-    tells it in words, and `default` is only what the example file shows.
+    tells it in words, and `default` is only what the example file shows. `older_env` is a variable's former name: it
+    counts where the present one says nothing.
     """
 
     key: str
@@ -159,6 +228,7 @@ class Setting:
     secret: bool = False
     derive: Callable[[Path, Mapping[str, Any]], Any] | None = None
     shown: str = ""
+    older_env: str = ""
 
 
 def setting(
@@ -170,9 +240,10 @@ def setting(
     secret: bool = False,
     derive: Callable[[Path, Mapping[str, Any]], Any] | None = None,
     shown: str = "",
+    older_env: str = "",
 ) -> Any:
     """Declare a dataclass field to be a setting. A secret never shows in a repr, nor in an error."""
-    row = Setting("", env, default, kind, help, secret, derive, shown)
+    row = Setting("", env, default, kind, help, secret, derive, shown, older_env)
     return field(metadata={"setting": row}, repr=not secret)
 
 
@@ -182,6 +253,9 @@ class ServerTimeouts:
 
     read: float = setting(
         "10m", POSITIVE_DURATION, "READ_TIMEOUT", "The longest silence while a client sends its request."
+    )
+    write: float = setting(
+        "10m", POSITIVE_DURATION, "WRITE_TIMEOUT", "The longest time a client may take to accept a piece of its answer."
     )
     idle: float = setting("10m", POSITIVE_DURATION, "IDLE_TIMEOUT", "How long an idle client connection is kept open.")
 
@@ -196,7 +270,69 @@ class Server:
     max_body: int = setting(
         "256MB", SIZE, "MAX_BODY", "The largest request body that is accepted; 0 means that there is no limit."
     )
+    drain_timeout: float = setting(
+        "32m", DURATION, "DRAIN_TIMEOUT", "How long a stop waits for the exchanges that still run."
+    )
+    trust_proxy: bool = setting(
+        "false",
+        SWITCH,
+        "TRUST_PROXY",
+        "Whether a reverse proxy in front of ccproxy decides who comes in: a bind beyond this machine needs no auth then, and"
+        " the bypass for this machine is off.",
+    )
+    public_url: str = setting(
+        "",
+        PUBLIC_URL,
+        "PROXY_PUBLIC_URL",
+        "The URL under which clients reach ccproxy, for set-up instructions; without it they show the address it listens on.",
+    )
+    allowed_hosts: tuple[str, ...] = setting(
+        "",
+        HOSTS,
+        "ALLOWED_HOSTS",
+        "Host names, beside those of this machine and of the public URL, under which the data API may be asked.",
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "", ORIGINS, "CORS_ORIGINS", "Web origins (`scheme://host:port`) whose pages may use the data API."
+    )
     timeouts: ServerTimeouts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auth:
+    """Who may use ccproxy."""
+
+    enabled: bool = setting("false", SWITCH, "AUTH_ENABLED", "Whether clients must show the token.")
+    token: str = setting("", TOKEN, "AUTH_TOKEN", "The token that clients must show; auth needs one.", secret=True)
+    api_key_header: str = setting(
+        "x-api-key",
+        HEADER,
+        "AUTH_API_KEY_HEADER",
+        "The header in which a client may show the token; `Authorization: Bearer` is the other way.",
+    )
+    allow_localhost_bypass: bool = setting(
+        "true", SWITCH, "AUTH_ALLOW_LOCALHOST_BYPASS", "Whether clients on this machine come in without the token."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dashboard:
+    """The pages on which captures are looked at."""
+
+    port: int = setting(
+        "5174",
+        PORT,
+        "DASHBOARD_PORT",
+        "The port of the dashboard; 0 takes a free one. `SVELTE_PORT` is understood as well.",
+        older_env="SVELTE_PORT",
+    )
+    password: str = setting(
+        "",
+        PASSWORD,
+        "DASHBOARD_PASSWORD",
+        "The password that a browser is asked for before it sees captures, with any user name; none means that it is not asked.",
+        secret=True,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +350,25 @@ class Anthropic:
         WORD,
         "ANTHROPIC_VERSION",
         "The `anthropic-version` header for requests whose client sent none.",
+    )
+    api_key: str = setting(
+        "",
+        TOKEN,
+        "ANTHROPIC_FORWARD_API_KEY",
+        "The key that is sent for clients that bring no credential of their own.",
+        secret=True,
+    )
+    max_retries: int = setting(
+        "3", RETRIES, "ANTHROPIC_MAX_RETRIES", "How often a request is tried again where no answer came."
+    )
+    retry_statuses: tuple[int, ...] = setting(
+        "", STATUSES, "ANTHROPIC_RETRY_STATUSES", "Status codes of answers after which a request is tried again, too."
+    )
+    demote_nonstreaming: bool = setting(
+        "false",
+        SWITCH,
+        "ANTHROPIC_DEMOTE_NONSTREAMING",
+        "Whether a stream is asked for where the client asked for one JSON message, which it is then given.",
     )
     connect_timeout: float = setting(
         "30s", POSITIVE_DURATION, "ANTHROPIC_CONNECT_TIMEOUT", "How long connecting to the provider may take."
@@ -250,8 +405,9 @@ def _default_journal_dir(_data_home: Path, values: Mapping[str, Any]) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """Where captures are kept."""
+    """Where captures are kept, and for how long."""
 
+    db_type: str = setting("sqlite", STORE_TYPE, "DB_TYPE", "The kind of the store; there is one only, `sqlite`.")
     db_path: Path = setting(  # noqa: RUF009 - declares a field, as dataclasses.field does
         "~/.local/share/ccproxy/requests.db",
         PATH,
@@ -268,6 +424,48 @@ class Storage:
         derive=_default_journal_dir,
         shown="beside the store, named after it: `requests.journal`",
     )
+    max_age: float = setting(
+        "0",
+        AGE,
+        "STORAGE_MAX_AGE",
+        "How old captures may become before they are deleted; 0 means that they are kept for ever.",
+    )
+    max_size: int = setting(
+        "0",
+        SIZE,
+        "STORAGE_MAX_SIZE",
+        "How large the store may become before the oldest captures are deleted; 0 means that there is no limit.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """What is recorded of the traffic. None of it changes the traffic."""
+
+    max_body: int = setting(
+        "0",
+        SIZE,
+        "CAPTURE_MAX_BODY",
+        "How much of a body is recorded, while all of it is passed on; 0 means that there is no limit.",
+    )
+    paths: tuple[str, ...] = setting(
+        "/v1/*",
+        PATTERNS,
+        "CAPTURE_PATHS",
+        "Shell-style patterns of the paths that are recorded; all others are only passed on.",
+    )
+    redact: tuple[str, ...] = setting(
+        "",
+        EXPRESSIONS,
+        "CAPTURE_REDACT",
+        "Regular expressions for what is masked before it is recorded; the environment holds one, `config.yaml` may hold a list.",
+    )
+    raw_responses: bool = setting(
+        "true",
+        SWITCH,
+        "CAPTURE_RAW_RESPONSES",
+        "Whether the exact bytes of an answer are kept beside the message that they came to.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +476,24 @@ class Logging:
     level: str = setting(
         "info", LEVEL, "LOG_LEVEL", "The least important messages that are logged: debug, info, warning or error."
     )
+    format: str = setting("text", FORMAT, "LOG_FORMAT", "How a line of the log is written: text or json.")
+
+
+def _default_claude_dir(_data_home: Path, _values: Mapping[str, Any]) -> Path:
+    return Path(os.path.expanduser("~/.claude"))  # unlike Path.expanduser, it takes a machine without a home as it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claude:
+    """What ccproxy knows of Claude Code on this machine."""
+
+    config_dir: Path = setting(  # noqa: RUF009 - declares a field, as dataclasses.field does
+        "~/.claude",
+        PATH,
+        "CLAUDE_CONFIG_DIR",
+        "The folder in which Claude Code keeps its transcripts.",
+        derive=_default_claude_dir,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,9 +501,13 @@ class Settings:
     """All settings, for each key the source its value came from, and the file that was read or passed over."""
 
     server: Server
+    auth: Auth
+    dashboard: Dashboard
     providers: Providers
     storage: Storage
+    capture: Capture
     logging: Logging
+    claude: Claude
     sources: Mapping[str, str]
     config_file: Path | None
     passed_over: Path | None
@@ -323,12 +543,16 @@ _OUR_KEY = re.compile(rf"""^["'{{]?(?:{_TOP_LEVEL})(?:\.[\w.]+)?["']?[ \t]*:""",
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A value as it was found: its text, the source it stands in, and the folder that a relative path starts from."""
+    """A value as it was found: its text, the source it stands in, and the folder that a relative path starts from.
+
+    Where the source itself holds a list, `items` are its members, and there is no text.
+    """
 
     text: str = field(repr=False)
     source: str
     base: Path
     line: int | None = None
+    items: tuple[Found, ...] | None = field(default=None, repr=False)
 
     @property
     def where(self) -> str:
@@ -375,9 +599,18 @@ def load(
 
 
 def read(row: Setting, found: Found) -> Any:
-    """Return the value that the text found for a setting stands for, or raise the `ConfigError` that tells why not."""
+    """Return the value that what was found for a setting stands for, or raise the `ConfigError` that tells why not."""
+    if not row.kind.item or not row.kind.split:
+        return _read_one(row, row.kind.read, found)
+    items = [replace(found, text=text) for text in row.kind.split(found.text)] if found.items is None else found.items
+    return tuple(_read_one(row, row.kind.item, item) for item in items)
+
+
+def _read_one(row: Setting, reader: Callable[[str], Any], found: Found) -> Any:
     try:
-        value = row.kind.read(found.text)
+        value = reader(found.text)
+    except RefusalError as error:
+        raise ConfigError(f"{_label(found)}: {row.key} {error}") from None
     except ValueError:
         raise ConfigError(f"{_label(found)}: {row.key} must be {row.kind.what}{_instead(row, found.text)}") from None
     return found.base / value if isinstance(value, Path) else value
@@ -409,13 +642,25 @@ def _from_command_line(cli: Mapping[str, object], cwd: Path) -> dict[str, Found]
     for key in cli:
         if key not in _BY_KEY:
             raise ConfigError(f"command line: {_unknown(key)}")
-    texts = {key: "" if value is None else str(value).strip() for key, value in cli.items()}
-    return {key: Found(text, "command line", cwd) for key, text in texts.items() if text}
+    found = {key: _of_argument(value, cwd) for key, value in cli.items()}
+    return {key: value for key, value in found.items() if value.text or value.items}
+
+
+def _of_argument(value: object, cwd: Path) -> Found:
+    """Take one value, or one for each time that an option was given."""
+    if isinstance(value, list | tuple):
+        return Found(
+            "", "command line", cwd, items=tuple(item for one in value if (item := _of_argument(one, cwd)).text)
+        )
+    return Found("" if value is None else str(value).strip(), "command line", cwd)
 
 
 def _from_variables(variables: Mapping[str, str], source: str, cwd: Path) -> dict[str, Found]:
-    texts = {row: variables.get(row.env, "").strip() for row in SETTINGS}
-    return {row.key: Found(text, f"{source} {row.env}", cwd) for row, text in texts.items() if text}
+    names = [
+        (row.key, name) for row in SETTINGS for name in (row.older_env, row.env)
+    ]  # the last that says something counts
+    texts = {(key, name): variables.get(name, "").strip() for key, name in names}
+    return {key: Found(text, f"{source} {name}", cwd) for (key, name), text in texts.items() if text}
 
 
 def _dotenv(path: Path) -> dict[str, str]:
@@ -456,9 +701,17 @@ def _from_file(path: Path, cwd: Path) -> dict[str, Found]:
     places: dict[str, int] = {}
     found = {}
     for key, node in _entries(root, "", name, places):
-        if text := _scalar(key, node, name):
-            found[key] = Found(text, name, path.parent, _line(node))
+        value = _value(key, node, name, path.parent)
+        if value.text or value.items is not None:
+            found[key] = value
     return found
+
+
+def _value(key: str, node: yaml.Node, name: str, base: Path) -> Found:
+    if not isinstance(node, yaml.SequenceNode) or not _BY_KEY[key].kind.item:
+        return Found(_scalar(key, node, name), name, base, _line(node))
+    items = [Found(_scalar(key, item, name), name, base, _line(item)) for item in node.value]
+    return Found("", name, base, _line(node), tuple(item for item in items if item.text))
 
 
 def _compose(path: Path, name: str) -> yaml.Node | None:
@@ -519,7 +772,8 @@ def _key(node: yaml.Node, name: str) -> str:
 def _scalar(key: str, node: yaml.Node, name: str) -> str:
     """Return a value's text as it stands in the file; the kind of the setting, not YAML, says what it means."""
     if not isinstance(node, yaml.ScalarNode) or not node.tag.startswith("tag:yaml.org,2002:"):
-        raise ConfigError(f"{name} line {_line(node)}: {key} must be {_BY_KEY[key].kind.what}, a single plain value")
+        form = "a single plain value" + (", or a list of them" if _BY_KEY[key].kind.item else "")
+        raise ConfigError(f"{name} line {_line(node)}: {key} must be {_BY_KEY[key].kind.what}, {form}")
     return "" if _is_null(node) else str(node.value).strip()
 
 
@@ -576,11 +830,12 @@ def parse(data: bytes) -> Settings:
 
 _EXAMPLE_HEAD = """\
 # The settings of ccproxy. It reads config.yaml in the folder where it starts, else in the user's configuration folder.
-# A config.yaml in the former without server, providers, storage or logging in it is another program's, and passed over.
+# A config.yaml in the former with none of the names at the left margin below is another program's, and passed over.
 #
 # Every setting stands here with its default: to change it, remove the # in front of its name.
 # What counts first: the command line, the environment, a file .env in the folder where ccproxy starts, then this file.
 # Durations: 600, 90s, 10m, 1h30m, 250ms. Sizes: 1024, 50MB, 1 GiB. A relative path starts from this file's folder.
+# Lists: [a, b], or a text with commas, as in the environment.
 """
 
 
@@ -597,9 +852,13 @@ def example() -> str:
 
 
 def _example_lines(row: Setting) -> tuple[str, str, str]:
-    default = (row.shown or row.default).replace("`", "")
-    name = row.key.rpartition(".")[2]
-    return f"# {row.help}", f"# Environment: {row.env}. Default: {default}.", f"#{name}: {row.default}"
+    default = (row.shown or row.default or "none").replace("`", "")
+    written = f"[{row.default}]" if row.kind.item else row.default or '""'
+    return (
+        f"# {row.help}",
+        f"# Environment: {row.env}. Default: {default}.",
+        f"#{row.key.rpartition('.')[2]}: {written}",
+    )
 
 
 def _indent(key: str) -> str:
@@ -610,5 +869,6 @@ def table() -> str:
     """Return the README's table of settings, as Markdown."""
     head = "| key | environment | default | meaning |\n|---|---|---|---|\n"
     return head + "".join(
-        f"| `{row.key}` | `{row.env}` | {row.shown or f'`{row.default}`'} | {row.help} |\n" for row in SETTINGS
+        f"| `{row.key}` | `{row.env}` | {row.shown or (f'`{row.default}`' if row.default else 'none')} | {row.help} |\n"
+        for row in SETTINGS
     )

@@ -16,15 +16,26 @@ from ccproxy.settings import SETTINGS, Found, Setting, Settings, load
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Four valid texts for each kind of setting, all different from each other and from every default.
+# Four valid texts for each kind of setting, as different from each other and from every default as the kind has values.
 SAMPLES: dict[str, list[str]] = {
     module.PORT.what: ["4001", "4002", "4003", "4004"],
     module.WORKERS.what: ["2", "3", "4", "5"],
     module.DURATION.what: ["11s", "12", "13m", "1h14m"],
     module.POSITIVE_DURATION.what: ["11s", "12", "13m", "1h14m"],
+    module.AGE.what: ["11s", "12h", "400d", "3650d"],
     module.SIZE.what: ["11", "12KB", "13 MiB", "14G"],
+    module.RETRIES.what: ["0", "1", "20", "7"],
+    module.STATUSES.what: ["429", "500,529", "400, 599", "503,"],
     module.SWITCH.what: ["no", "yes", "off", "on"],
     module.LEVEL.what: ["debug", "warning", "error", "debug"],
+    module.FORMAT.what: ["json", "text", "JSON", "text"],
+    module.STORE_TYPE.what: ["sqlite", "SQLite", "sqlite", "SQLITE"],
+    module.HOSTS.what: ["a.example", "b, ::1", "C.example,d", "10.0.0.1"],
+    module.ORIGINS.what: ["http://a", "https://B:443,http://c", "http://d:8080", "http://[::1]:9, https://e/"],
+    module.PASSWORD.what: ["correct horse", "battery", "stäple", "1,2"],
+    module.HEADER.what: ["x-token", "X-Other", "a", "b_c"],
+    module.PATTERNS.what: ["/v1/messages", "*", "/v1/messages,/v1/files*", "/[a-z]?/*, *x"],
+    module.EXPRESSIONS.what: ["a+", "x, y", "(?i)secret-[0-9]{4,}", "[$]"],
     module.HOST.what: ["::1", "0.0.0.0", "localhost", "10.0.0.1"],
     module.WORD.what: ["v1", "v2", "v3", "v4"],
     module.BASE_URL.what: ["http://a", "http://b:1", "https://c/d", "https://[::1]:9/e"],
@@ -133,6 +144,7 @@ def test_each_row_is_complete(desk: Desk, row: Setting) -> None:
     assert "|" not in row.help
     default = value_of(desk.load(), row.key)
     assert isinstance(row.kind.read(row.default), type(default))
+    assert not row.older_env or f"`{row.older_env}`" in row.help
 
 
 def test_the_defaults(desk: Desk) -> None:
@@ -140,7 +152,9 @@ def test_the_defaults(desk: Desk) -> None:
     settings = desk.load()
     assert (settings.server.host, settings.server.port, settings.server.workers) == ("127.0.0.1", 3001, 1)
     assert (settings.server.timeouts.read, settings.server.timeouts.idle) == (600.0, 600.0)
-    assert settings.server.max_body == 256_000_000
+    assert (settings.server.max_body, settings.server.drain_timeout) == (256_000_000, 1920.0)
+    assert (settings.auth.enabled, settings.auth.token, settings.dashboard.password) == (False, "", "")
+    assert settings.capture.paths == ("/v1/*",)
     anthropic = settings.providers.anthropic
     assert (anthropic.base_url, anthropic.version) == ("https://api.anthropic.com", "2023-06-01")
     assert (anthropic.connect_timeout, anthropic.response_header_timeout, anthropic.idle_timeout) == (30.0, 300.0, 0.0)
@@ -332,6 +346,17 @@ BAD: dict[str, list[str]] = {
     module.WORKERS.what: ["0", "65", "two"],
     module.DURATION.what: ["soon", "-1", "10 minutes", "1h30", "m", "nan", "inf", "9" * 400, "366d"],
     module.POSITIVE_DURATION.what: ["0", "0s", "soon"],
+    module.AGE.what: ["soon", "3654d", "10y"],
+    module.RETRIES.what: ["-1", "21", "often"],
+    module.STATUSES.what: ["399", "600", "429 500", "4xx", "500,200"],
+    module.FORMAT.what: ["xml", "2"],
+    module.STORE_TYPE.what: ["postgres", "mysql"],
+    module.HOSTS.what: ["a:80", "http://a", "a b", "*", "a,[::1]"],
+    module.ORIGINS.what: ["a", "null", "ftp://a", "http://a/b", "http://u@a", "http://a?b"],
+    module.PASSWORD.what: ["two\nlines", "bad\udcffbytes"],
+    module.HEADER.what: ["x token", "x:y", "x,y", "naïve"],
+    module.PATTERNS.what: ["v1/*", "/a b", "/v1/*,v2/*"],
+    module.EXPRESSIONS.what: ["(", "[a", "a*", "(?P<a>", "x|"],
     module.SIZE.what: ["-1", "big", "1 XB", "1iB", "9" * 400, "1.5.2"],
     module.SWITCH.what: ["maybe", "2", "enabled"],
     module.LEVEL.what: ["loud", "2"],
@@ -380,6 +405,104 @@ def test_a_refused_url_is_not_repeated(desk: Desk, base_url: str) -> None:
         "environment ANTHROPIC_FORWARD_URL: providers.anthropic.base_url must be an http or https"
     )
     assert "hunter2" not in message
+
+
+@pytest.mark.parametrize(
+    ("texts", "origin"),
+    [
+        (["http://a", "http://A/", "http://a:80"], "http://a"),
+        (["https://a", "https://a:443"], "https://a"),
+        (["https://a:80", "https://A:80/"], "https://a:80"),
+        (["http://[::1]:8080"], "http://[::1]:8080"),
+    ],
+)
+def test_origins(texts: list[str], origin: str) -> None:
+    """However an origin is written, it is read as browsers write it."""
+    assert {module.ORIGINS.read(text) for text in texts} == {(origin,)}
+
+
+@pytest.mark.parametrize("star", ["*", "http://*", "https://*.example.org"])
+def test_no_origin_stands_for_all(desk: Desk, star: str) -> None:
+    """A star among the origins is refused with the reason, so that nobody opens the captures to every web page."""
+    message = sentence(lambda: desk.load(environ={"CORS_ORIGINS": f"http://a, {star}"}))
+    assert message.startswith(
+        "environment CORS_ORIGINS: server.cors_origins must name each origin: with a * any web page"
+    )
+
+
+def test_another_store_is_refused(desk: Desk) -> None:
+    """A kind of store that is not there refuses the start, and is not ignored."""
+    assert sentence(lambda: desk.load(environ={"DB_TYPE": "postgres"})) == (
+        'environment DB_TYPE: storage.db_type must be sqlite, the only store that there is yet, not "postgres"'
+    )
+
+
+# Lists
+
+
+def test_lists(desk: Desk) -> None:
+    """A list is a text with commas in every source; in YAML it may be a list, and on the command line a repeated option."""
+    expected = ("a.example", "b.example")
+    assert desk.load(environ={"ALLOWED_HOSTS": "a.example, B.example ,"}).server.allowed_hosts == expected
+    assert desk.load(cli={"server.allowed_hosts": ("a.example", "b.example", "")}).server.allowed_hosts == expected
+    for text in ('"a.example,b.example"', "[a.example, b.example, ~]", "\n  - a.example\n  - b.example"):
+        desk.write(f"server:\n  allowed_hosts: {text}\n")
+        assert desk.load().server.allowed_hosts == expected
+    assert desk.load(cli={"server.allowed_hosts": ()}).server.allowed_hosts == expected
+
+
+def test_an_empty_list_is_a_value(desk: Desk) -> None:
+    """An empty list in the file says that there is nothing in it, and does not bring the default back."""
+    desk.write("capture: {paths: []}")
+    settings = desk.load()
+    assert (settings.capture.paths, settings.sources["capture.paths"]) == ((), "config.yaml:1")
+
+
+def test_a_comma_does_not_divide_an_expression(desk: Desk) -> None:
+    """A variable holds one regular expression, commas and all; the file may hold several."""
+    assert desk.load(environ={"CAPTURE_REDACT": "a{2,3}, b"}).capture.redact == ("a{2,3}, b",)
+    desk.write("capture:\n  redact:\n    - 'a{2,3}'\n    - b, c\n")
+    assert desk.load().capture.redact == ("a{2,3}", "b, c")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "server:\n  allowed_hosts:\n    - a\n    - b:80\n",
+            'config.yaml line 4: server.allowed_hosts must be host names or addresses, without ports, not "b:80"',
+        ),
+        (
+            "server:\n  allowed_hosts: a,b:80\n",
+            'config.yaml line 2: server.allowed_hosts must be host names or addresses, without ports, not "b:80"',
+        ),
+        (
+            "server:\n  allowed_hosts:\n    - a\n    - {b: c}\n",
+            "config.yaml line 4: server.allowed_hosts must be host names or addresses, without ports, a single plain value, or a"
+            " list of them",
+        ),
+        (
+            "server: {port: [1]}",
+            "config.yaml line 1: server.port must be a whole number from 0 to 65535, a single plain value",
+        ),
+    ],
+)
+def test_refused_lists(desk: Desk, text: str, message: str) -> None:
+    """A wrong member of a list is refused alone, with its own line."""
+    assert desk.refusal(text) == message
+
+
+# Former names
+
+
+def test_a_former_name_counts_after_the_present_one(desk: Desk) -> None:
+    """A variable's former name is understood; where both are set, the present one counts."""
+    settings = desk.load(environ={"SVELTE_PORT": "4001"})
+    assert (settings.dashboard.port, settings.sources["dashboard.port"]) == (4001, "environment SVELTE_PORT")
+    settings = desk.load(environ={"SVELTE_PORT": "4001", "DASHBOARD_PORT": "4002"})
+    assert (settings.dashboard.port, settings.sources["dashboard.port"]) == (4002, "environment DASHBOARD_PORT")
+    desk.write("DASHBOARD_PORT=4003", ".env")
+    assert desk.load(environ={"SVELTE_PORT": "4001", "DASHBOARD_PORT": ""}).dashboard.port == 4001
 
 
 # Refusals of the file
@@ -521,11 +644,13 @@ def test_settings_are_frozen(desk: Desk) -> None:
 def test_dump_and_parse(desk: Desk) -> None:
     """What a worker process reads from its pipe equals what its parent wrote, paths and sources included."""
     desk.write("server: {port: 0}\nstorage: {db_path: täglich.db}")
-    settings = desk.load(environ={"READ_TIMEOUT": "250ms"})
+    environ = {row.env: SAMPLES[row.kind.what][2] for row in SETTINGS if row.key.startswith(("auth.", "capture."))}
+    settings = desk.load(environ=environ | {"READ_TIMEOUT": "250ms", "ANTHROPIC_RETRY_STATUSES": "429,529"})
     again = module.parse(module.dump(settings))
     assert again == settings
     assert isinstance(again.storage.db_path, Path)
     assert isinstance(again.server.timeouts.idle, float)
+    assert again.providers.anthropic.retry_statuses == (429, 529)
     assert module.parse(module.dump(desk.load(config_file=desk.write("", "b.yaml")))).config_file == desk.cwd / "b.yaml"
 
 
@@ -568,7 +693,8 @@ def test_the_example_file_loads(desk: Desk, uncommented: bool) -> None:
     desk.write(re.sub(r"^( *)#(?=\w)", r"\1", text, flags=re.MULTILINE) if uncommented else text)
     settings = desk.load()
     expected = "config.yaml:" if uncommented else "default"
-    assert all(source.startswith(expected) for source in settings.sources.values())
+    named = [settings.sources[row.key] for row in SETTINGS if row.default or row.kind.item]
+    assert all(source.startswith(expected) for source in named)
     default = desk.load(cwd=desk.data_home)
     for row in SETTINGS:
         if not row.derive:
