@@ -6,19 +6,32 @@ Refuses to know files and sockets; the clock, the ids and the place where frames
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
 from ccproxy.protocol import headers
-from ccproxy.records import Ending, FrameKind, Heading, Opening, State
+from ccproxy.records import Attempt, Ending, FrameKind, Heading, Opening, Sending, State
 from ccproxy.wire import Header, RequestHead, ResponseHead
 
 Append = Callable[[int, bytes, int, bytes], None]  # kind, exchange id, microseconds since 1970, data
 
 _encode = msgspec.json.Encoder().encode
 _OPEN, _REQUEST, _HEAD = int(FrameKind.OPEN), int(FrameKind.REQUEST), int(FrameKind.HEAD)
-_CHUNK, _END, _SENT = int(FrameKind.CHUNK), int(FrameKind.END), int(FrameKind.SENT)
+_CHUNK, _END, _SENT, _RETRY = int(FrameKind.CHUNK), int(FrameKind.END), int(FrameKind.SENT), int(FrameKind.RETRY)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is not to be recorded. `paths` are the shell-style patterns of those that are."""
+
+    paths: tuple[str, ...] = ("*",)
+
+
+NO_LIMITS = Limits()
 
 
 class Recording:
@@ -53,9 +66,13 @@ class Recording:
         if body:
             self._append(_REQUEST, self.id, self._clock(), body)
 
-    def sent(self) -> None:
-        """Record that the request is complete and goes to the provider."""
-        self._append(_SENT, self.id, self._clock(), b"")
+    def sent(self, sending: Sending | None = None) -> None:
+        """Record that the request is complete and goes to the provider, and how, where that is not just as it came."""
+        self._append(_SENT, self.id, self._clock(), b"" if sending is None else _encode(sending))
+
+    def retry(self, attempt: Attempt) -> None:
+        """Record an attempt in vain, which another one follows."""
+        self._append(_RETRY, self.id, self._clock(), _encode(attempt))
 
     def head(self, head: ResponseHead) -> None:
         """Record the head of the answer."""
@@ -83,11 +100,19 @@ class Recording:
 class Recorder:
     """Starts recordings. `append` is the journal's; `clock` gives microseconds since 1970; `new_id` the 16 bytes of a UUIDv7."""
 
-    def __init__(self, append: Append, clock: Callable[[], int], new_id: Callable[[], bytes]) -> None:
+    def __init__(
+        self, append: Append, clock: Callable[[], int], new_id: Callable[[], bytes], limits: Limits = NO_LIMITS
+    ) -> None:
         self._append = append
         self._clock = clock
         self._new_id = new_id
+        self._recorded = re.compile("|".join(fnmatch.translate(pattern) for pattern in limits.paths) or "(?!)").match
 
-    def start(self) -> Recording:
-        """Return the recording of a new exchange, with an id of its own."""
-        return Recording(self._append, self._clock, self._new_id())
+    def start(self, path: bytes = b"") -> Recording:
+        """Return the recording of a new exchange, with an id of its own; nothing is written of a path that is not recorded."""
+        append = self._append if self._recorded(path.decode("latin-1")) else _nowhere
+        return Recording(append, self._clock, self._new_id())
+
+
+def _nowhere(_kind: int, _exchange: bytes, _at: int, _data: bytes) -> None:
+    """Take a frame that is not to be written."""

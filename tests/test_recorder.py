@@ -7,8 +7,8 @@ from itertools import count
 import msgspec
 import pytest
 
-from ccproxy.recorder import Recorder, Recording
-from ccproxy.records import Ending, FrameKind, Heading, Opening, State
+from ccproxy.recorder import Limits, Recorder, Recording
+from ccproxy.records import Attempt, Ending, FrameKind, Heading, Opening, Sending, State
 from ccproxy.wire import RequestHead, ResponseHead
 
 SECRETS = (b"sk-ant-api03-very-secret", b"Bearer sk-ant-oat01-secret-too", b"session=the-cookie", b"token-in-the-query")
@@ -117,3 +117,52 @@ def test_each_recording_has_an_id_of_its_own() -> None:
     ids = iter([b"a" * 16, b"b" * 16])
     recorder = Recorder(lambda *_: None, lambda: 0, lambda: next(ids))
     assert [recorder.start().id, recorder.start().id] == [b"a" * 16, b"b" * 16]
+
+
+def test_attempts_in_vain_are_frames(recording: Recording, frames: Frames) -> None:
+    """Each attempt that another one follows is on record, with its cause and the wait after it."""
+    attempts = [Attempt("connect", "cannot connect to api.test", wait_ms=12.5), Attempt("status", status=529)]
+    for attempt in attempts:
+        recording.retry(attempt)
+    assert [(kind, at) for kind, _, at, _ in frames] == [(FrameKind.RETRY, 100), (FrameKind.RETRY, 101)]
+    assert [msgspec.json.decode(data, type=Attempt) for _, _, _, data in frames] == attempts
+
+
+def test_how_a_request_goes_up_is_on_record(recording: Recording, frames: Frames) -> None:
+    """A request that goes up in another way than it came says so; one that goes as it came says nothing."""
+    recording.sent(Sending(demoted=True))
+    recording.sent()
+    assert [kind for kind, _, _, _ in frames] == [FrameKind.SENT, FrameKind.SENT]
+    assert msgspec.json.decode(frames[0][3], type=Sending) == Sending(demoted=True)
+    assert frames[1][3] == b""
+
+
+PATHS = [
+    (("*",), b"/v1/anything", True),
+    (("/v1/messages",), b"/v1/messages", True),
+    (("/v1/messages",), b"/v1/messages/count_tokens", False),
+    (("/v1/*",), b"/v1/messages/batches/x", True),
+    (("/v1/messages*", "/v1/files"), b"/v1/files", True),
+    (("/v1/message[!s]",), b"/v1/messages", False),
+    (("/V1/*",), b"/v1/messages", False),
+    (("/v1/*",), b"/v1/\xff\n", True),
+    ((), b"/v1/messages", False),
+]
+
+
+@pytest.mark.parametrize(("patterns", "path", "recorded"), PATHS)
+def test_only_paths_that_are_wanted_are_recorded(
+    frames: Frames, patterns: tuple[str, ...], path: bytes, recorded: bool
+) -> None:
+    """Of a path that matches no pattern nothing is written, and its recording still knows status and state."""
+    recorder = Recorder(lambda *frame: frames.append(frame), lambda: 1, lambda: b"i" * 16, Limits(paths=patterns))
+    recording = recorder.start(path)
+    recording.open(RequestHead("POST", path, b"", []), "anthropic", None)
+    recording.request(b"body")
+    recording.sent()
+    recording.retry(Attempt("connect"))
+    recording.head(ResponseHead(200, []))
+    recording.chunk(b"x")
+    recording.end(State.COMPLETE)
+    assert bool(frames) is recorded
+    assert (recording.status, recording.ended) == (200, State.COMPLETE)
