@@ -12,34 +12,34 @@ import pytest
 
 from ccproxy import settings as module
 from ccproxy.errors import ConfigError
-from ccproxy.settings import SETTINGS, Found, Setting, Settings, load
+from ccproxy.settings import SETTINGS, Found, Setting, Settings, kinds, load
 
 ROOT = Path(__file__).resolve().parents[1]
 
 # Four valid texts for each kind of setting, as different from each other and from every default as the kind has values.
 SAMPLES: dict[str, list[str]] = {
-    module.PORT.what: ["4001", "4002", "4003", "4004"],
-    module.WORKERS.what: ["2", "3", "4", "5"],
-    module.DURATION.what: ["11s", "12", "13m", "1h14m"],
-    module.POSITIVE_DURATION.what: ["11s", "12", "13m", "1h14m"],
-    module.AGE.what: ["11s", "12h", "400d", "3650d"],
-    module.SIZE.what: ["11", "12KB", "13 MiB", "14G"],
-    module.RETRIES.what: ["0", "1", "20", "7"],
-    module.STATUSES.what: ["429", "500,529", "400, 599", "503,"],
-    module.SWITCH.what: ["no", "yes", "off", "on"],
-    module.LEVEL.what: ["debug", "warning", "error", "debug"],
-    module.FORMAT.what: ["json", "text", "JSON", "text"],
-    module.STORE_TYPE.what: ["sqlite", "SQLite", "sqlite", "SQLITE"],
-    module.HOSTS.what: ["a.example", "b, ::1", "C.example,d", "10.0.0.1"],
-    module.ORIGINS.what: ["http://a", "https://B:443,http://c", "http://d:8080", "http://[::1]:9, https://e/"],
-    module.PASSWORD.what: ["correct horse", "battery", "stäple", "1,2"],
-    module.HEADER.what: ["x-token", "X-Other", "a", "b_c"],
-    module.PATTERNS.what: ["/v1/messages", "*", "/v1/messages,/v1/files*", "/[a-z]?/*, *x"],
-    module.EXPRESSIONS.what: ["a+", "x, y", "(?i)secret-[0-9]{4,}", "[$]"],
-    module.HOST.what: ["::1", "0.0.0.0", "localhost", "10.0.0.1"],
-    module.WORD.what: ["v1", "v2", "v3", "v4"],
-    module.BASE_URL.what: ["http://a", "http://b:1", "https://c/d", "https://[::1]:9/e"],
-    module.PATH.what: ["/s/a.db", "/s/b.db", "/s/c.db", "/s/d.db"],
+    kinds.PORT.what: ["4001", "4002", "4003", "4004"],
+    kinds.WORKERS.what: ["2", "3", "4", "5"],
+    kinds.DURATION.what: ["11s", "12", "13m", "1h14m"],
+    kinds.POSITIVE_DURATION.what: ["11s", "12", "13m", "1h14m"],
+    kinds.AGE.what: ["11s", "12h", "400d", "3650d"],
+    kinds.SIZE.what: ["11", "12KB", "13 MiB", "14G"],
+    kinds.RETRIES.what: ["0", "1", "20", "7"],
+    kinds.STATUSES.what: ["429", "500,529", "400, 599", "503,"],
+    kinds.SWITCH.what: ["no", "yes", "off", "on"],
+    kinds.LEVEL.what: ["debug", "warning", "error", "debug"],
+    kinds.FORMAT.what: ["json", "text", "JSON", "text"],
+    kinds.STORE_TYPE.what: ["sqlite", "SQLite", "sqlite", "SQLITE"],
+    kinds.HOSTS.what: ["a.example", "b, ::1", "C.example,d", "10.0.0.1"],
+    kinds.ORIGINS.what: ["http://a", "https://B:443,http://c", "http://d:8080", "http://[::1]:9, https://e/"],
+    kinds.PASSWORD.what: ["correct horse", "battery", "stäple", "1,2"],
+    kinds.HEADER.what: ["x-token", "X-Other", "a", "b_c"],
+    kinds.PATTERNS.what: ["/v1/messages", "*", "/v1/messages,/v1/files*", "/[a-z]?/*, *x"],
+    kinds.EXPRESSIONS.what: ["a+", "x, y", "(?i)secret-[0-9]{4,}", "[$]"],
+    kinds.HOST.what: ["::1", "0.0.0.0", "localhost", "10.0.0.1"],
+    kinds.WORD.what: ["v1", "v2", "v3", "v4"],
+    kinds.BASE_URL.what: ["http://a", "http://b:1", "https://c/d", "https://[::1]:9/e"],
+    kinds.PATH.what: ["/s/a.db", "/s/b.db", "/s/c.db", "/s/d.db"],
 }
 
 
@@ -308,7 +308,7 @@ def test_the_journal_stands_beside_the_store(desk: Desk, store: str, journal: st
 )
 def test_durations(text: str, seconds: float) -> None:
     """A duration is a number of seconds, or numbers with units."""
-    assert module.DURATION.read(text) == pytest.approx(seconds)
+    assert kinds.DURATION.read(text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_durations(text: str, seconds: float) -> None:
 )
 def test_sizes(text: str, size: int) -> None:
     """A size is a number of bytes, or a number with a unit; KiB counts by 1024, KB by 1000."""
-    assert module.SIZE.read(text) == size
+    assert kinds.SIZE.read(text) == size
 
 
 @pytest.mark.parametrize("text", ["true", "True", "1", "yes", "ON"])
@@ -342,27 +342,27 @@ def test_switches_on(desk: Desk, text: str) -> None:
 
 
 BAD: dict[str, list[str]] = {
-    module.PORT.what: ["65536", "-1", "3001.0", "http", "0x10", "9" * 5000],
-    module.WORKERS.what: ["0", "65", "two"],
-    module.DURATION.what: ["soon", "-1", "10 minutes", "1h30", "m", "nan", "inf", "9" * 400, "366d"],
-    module.POSITIVE_DURATION.what: ["0", "0s", "soon"],
-    module.AGE.what: ["soon", "3654d", "10y"],
-    module.RETRIES.what: ["-1", "21", "often"],
-    module.STATUSES.what: ["399", "600", "429 500", "4xx", "500,200"],
-    module.FORMAT.what: ["xml", "2"],
-    module.STORE_TYPE.what: ["postgres", "mysql"],
-    module.HOSTS.what: ["a:80", "http://a", "a b", "*", "a,[::1]"],
-    module.ORIGINS.what: ["a", "null", "ftp://a", "http://a/b", "http://u@a", "http://a?b"],
-    module.PASSWORD.what: ["two\nlines", "bad\udcffbytes"],
-    module.HEADER.what: ["x token", "x:y", "x,y", "naïve"],
-    module.PATTERNS.what: ["v1/*", "/a b", "/v1/*,v2/*"],
-    module.EXPRESSIONS.what: ["(", "[a", "a*", "(?P<a>", "x|"],
-    module.SIZE.what: ["-1", "big", "1 XB", "1iB", "9" * 400, "1.5.2"],
-    module.SWITCH.what: ["maybe", "2", "enabled"],
-    module.LEVEL.what: ["loud", "2"],
-    module.HOST.what: ["http://localhost", "127.0.0.1:3001", "localhost:80", "a b", "[::1]"],
-    module.WORD.what: ["two words", "line\nbreak", "naïve"],
-    module.BASE_URL.what: [
+    kinds.PORT.what: ["65536", "-1", "3001.0", "http", "0x10", "9" * 5000],
+    kinds.WORKERS.what: ["0", "65", "two"],
+    kinds.DURATION.what: ["soon", "-1", "10 minutes", "1h30", "m", "nan", "inf", "9" * 400, "366d"],
+    kinds.POSITIVE_DURATION.what: ["0", "0s", "soon"],
+    kinds.AGE.what: ["soon", "3654d", "10y"],
+    kinds.RETRIES.what: ["-1", "21", "often"],
+    kinds.STATUSES.what: ["399", "600", "429 500", "4xx", "500,200"],
+    kinds.FORMAT.what: ["xml", "2"],
+    kinds.STORE_TYPE.what: ["postgres", "mysql"],
+    kinds.HOSTS.what: ["a:80", "http://a", "a b", "*", "a,[::1]"],
+    kinds.ORIGINS.what: ["a", "null", "ftp://a", "http://a/b", "http://u@a", "http://a?b"],
+    kinds.PASSWORD.what: ["two\nlines", "bad\udcffbytes"],
+    kinds.HEADER.what: ["x token", "x:y", "x,y", "naïve"],
+    kinds.PATTERNS.what: ["v1/*", "/a b", "/v1/*,v2/*"],
+    kinds.EXPRESSIONS.what: ["(", "[a", "a*", "(?P<a>", "x|"],
+    kinds.SIZE.what: ["-1", "big", "1 XB", "1iB", "9" * 400, "1.5.2"],
+    kinds.SWITCH.what: ["maybe", "2", "enabled"],
+    kinds.LEVEL.what: ["loud", "2"],
+    kinds.HOST.what: ["http://localhost", "127.0.0.1:3001", "localhost:80", "a b", "[::1]"],
+    kinds.WORD.what: ["two words", "line\nbreak", "naïve"],
+    kinds.BASE_URL.what: [
         "api.anthropic.com",
         "ftp://a",
         "http://",
@@ -377,7 +377,7 @@ BAD: dict[str, list[str]] = {
         "http://a\\b",
         "//a",
     ],
-    module.PATH.what: ["a\0b", "~nobody-of-this-name/a", "bad\udcffbytes"],
+    kinds.PATH.what: ["a\0b", "~nobody-of-this-name/a", "bad\udcffbytes"],
 }
 
 
@@ -418,7 +418,7 @@ def test_a_refused_url_is_not_repeated(desk: Desk, base_url: str) -> None:
 )
 def test_origins(texts: list[str], origin: str) -> None:
     """However an origin is written, it is read as browsers write it."""
-    assert {module.ORIGINS.read(text) for text in texts} == {(origin,)}
+    assert {kinds.ORIGINS.read(text) for text in texts} == {(origin,)}
 
 
 @pytest.mark.parametrize("star", ["*", "http://*", "https://*.example.org"])
@@ -658,8 +658,8 @@ def test_dump_and_parse(desk: Desk) -> None:
 class Vault:
     """A tree with a secret in it."""
 
-    token: str = module.setting("", module.WORD, "VAULT_TOKEN", "What opens the vault.", secret=True)
-    name: str = module.setting("vault", module.WORD, "VAULT_NAME", "Its name.")
+    token: str = module.setting("", kinds.WORD, "VAULT_TOKEN", "What opens the vault.", secret=True)
+    name: str = module.setting("vault", kinds.WORD, "VAULT_NAME", "Its name.")
 
 
 def test_secrets_do_not_show() -> None:

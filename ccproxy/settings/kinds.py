@@ -1,0 +1,64 @@
+"""The kinds of settings: what a value must be, in words, and how it is read.
+
+Refuses to know which settings there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ccproxy.settings import readers
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What values a setting takes: `what` completes the sentence "it must be …", `read` makes the value of its text.
+
+    A list has `item` and `split` as well: how one member is read, and how a text is taken apart into its members.
+    """
+
+    what: str
+    read: Callable[[str], Any]
+    item: Callable[[str], Any] | None = None
+    split: Callable[[str], list[str]] | None = None
+
+
+def _list(what: str, item: Callable[[str], Any], split: Callable[[str], list[str]] = readers.commas) -> Kind:
+    return Kind(what, lambda text: tuple(item(part) for part in split(text)), item, split)
+
+
+_HOST = r"[\w.-]+|[0-9a-fA-F:]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*(?:%\w+)?"
+
+PORT = Kind("a whole number from 0 to 65535", partial(readers.whole, 0, 65535))
+WORKERS = Kind("a whole number from 1 to 64", partial(readers.whole, 1, 64))
+RETRIES = Kind("a whole number from 0 to 20", partial(readers.whole, 0, 20))
+STATUSES = _list("status codes from 400 to 599", partial(readers.whole, 400, 599))
+DURATION = Kind("a duration such as 0, 600, 90s, 10m or 1h30m, of a year at most", readers.duration)
+POSITIVE_DURATION = Kind(
+    "a duration such as 600, 90s, 10m or 1h30m, above zero and of a year at most", readers.positive_duration
+)
+AGE = Kind("an age such as 0, 12h or 90d, of ten years at most", partial(readers.duration, longest=readers.LONGEST_AGE))
+SIZE = Kind("a size such as 0, 1024, 50MB or 1 GiB", readers.size)
+SWITCH = Kind("true or false", readers.switch)
+LEVEL = Kind("one of debug, info, warning, error", partial(readers.choice, ("debug", "info", "warning", "error")))
+FORMAT = Kind("text or json", partial(readers.choice, ("text", "json")))
+STORE_TYPE = Kind("sqlite, the only store that there is yet", partial(readers.choice, ("sqlite",)))
+HOST = Kind("a host name or an address, without a port", partial(readers.matching, _HOST))
+HOSTS = _list("host names or addresses, without ports", partial(readers.lower, _HOST))
+ORIGINS = _list("web origins such as https://example.org or http://localhost:8080, without a path", readers.origin)
+WORD = Kind("one word of visible characters", partial(readers.matching, r"[!-~]+"))
+TOKEN = Kind(WORD.what, partial(readers.optional, WORD.read))
+PASSWORD = Kind("one line of text", readers.printable)
+HEADER = Kind("the name of a header", partial(readers.lower, r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"))
+BASE_URL = Kind("an http or https address with a host, and without user, query and fragment", readers.base_url)
+PUBLIC_URL = Kind(BASE_URL.what, partial(readers.optional, readers.base_url))
+PATTERNS = _list(
+    "patterns of paths such as /v1/*, each with / or * at its beginning", partial(readers.matching, r"[/*][!-~]*")
+)
+EXPRESSIONS = _list(
+    "a regular expression, and one that needs something to match", readers.expression, readers.undivided
+)
+PATH = Kind("a path", readers.path)

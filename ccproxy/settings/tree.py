@@ -1,0 +1,219 @@
+"""All settings, as one frozen tree: what ccproxy does with traffic and captures, and what `access` declares.
+
+Each with its environment name, default, kind and sentence. Refuses to know what they are for, and where values come from.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ccproxy.settings.access import Auth, Dashboard, Server
+from ccproxy.settings.declaring import Setting, rows, setting
+from ccproxy.settings.kinds import (
+    AGE,
+    BASE_URL,
+    DURATION,
+    EXPRESSIONS,
+    FORMAT,
+    LEVEL,
+    PATH,
+    PATTERNS,
+    POSITIVE_DURATION,
+    RETRIES,
+    SIZE,
+    STATUSES,
+    STORE_TYPE,
+    SWITCH,
+    TOKEN,
+    WORD,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anthropic:
+    """The provider that requests go to."""
+
+    base_url: str = setting(
+        "https://api.anthropic.com",
+        BASE_URL,
+        "ANTHROPIC_FORWARD_URL",
+        "Where requests are forwarded to; a path in it goes before the request's own.",
+    )
+    version: str = setting(
+        "2023-06-01",
+        WORD,
+        "ANTHROPIC_VERSION",
+        "The `anthropic-version` header for requests whose client sent none.",
+    )
+    api_key: str = setting(
+        "",
+        TOKEN,
+        "ANTHROPIC_FORWARD_API_KEY",
+        "The key that is sent for clients that bring no credential of their own.",
+        secret=True,
+    )
+    max_retries: int = setting(
+        "3", RETRIES, "ANTHROPIC_MAX_RETRIES", "How often a request is tried again where no answer came."
+    )
+    retry_statuses: tuple[int, ...] = setting(
+        "", STATUSES, "ANTHROPIC_RETRY_STATUSES", "Status codes of answers after which a request is tried again, too."
+    )
+    demote_nonstreaming: bool = setting(
+        "false",
+        SWITCH,
+        "ANTHROPIC_DEMOTE_NONSTREAMING",
+        "Whether a stream is asked for where the client asked for one JSON message, which it is then given.",
+    )
+    connect_timeout: float = setting(
+        "30s", POSITIVE_DURATION, "ANTHROPIC_CONNECT_TIMEOUT", "How long connecting to the provider may take."
+    )
+    response_header_timeout: float = setting(
+        "5m",
+        POSITIVE_DURATION,
+        "ANTHROPIC_RESPONSE_HEADER_TIMEOUT",
+        "How long the provider may take until its answer begins.",
+    )
+    idle_timeout: float = setting(
+        "0",
+        DURATION,
+        "ANTHROPIC_IDLE_TIMEOUT",
+        "The longest silence inside an answer before it counts as broken; 0 means that it never does.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Providers:
+    """The providers, each under its name."""
+
+    anthropic: Anthropic
+
+
+def _default_db_path(data_home: Path, _values: Mapping[str, Any]) -> Path:
+    return data_home / "requests.db"
+
+
+def _default_journal_dir(_data_home: Path, values: Mapping[str, Any]) -> Path:
+    store: Path = values["storage.db_path"]
+    return store.parent / f"{store.stem}.journal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Where captures are kept, and for how long."""
+
+    db_type: str = setting("sqlite", STORE_TYPE, "DB_TYPE", "The kind of the store; there is one only, `sqlite`.")
+    db_path: Path = setting(  # noqa: RUF009 - declares a field, as dataclasses.field does
+        "~/.local/share/ccproxy/requests.db",
+        PATH,
+        "DB_PATH",
+        "The store: an SQLite file, made where there is none.",
+        derive=_default_db_path,
+        shown="`requests.db` in the user's data folder",
+    )
+    journal_dir: Path = setting(  # noqa: RUF009 - likewise
+        "~/.local/share/ccproxy/requests.journal",
+        PATH,
+        "JOURNAL_DIR",
+        "The folder for captures on their way to the store; it needs a local disk.",
+        derive=_default_journal_dir,
+        shown="beside the store, named after it: `requests.journal`",
+    )
+    max_age: float = setting(
+        "0",
+        AGE,
+        "STORAGE_MAX_AGE",
+        "How old captures may become before they are deleted; 0 means that they are kept for ever.",
+    )
+    max_size: int = setting(
+        "0",
+        SIZE,
+        "STORAGE_MAX_SIZE",
+        "How large the store may become before the oldest captures are deleted; 0 means that there is no limit.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """What is recorded of the traffic. None of it changes the traffic."""
+
+    max_body: int = setting(
+        "0",
+        SIZE,
+        "CAPTURE_MAX_BODY",
+        "How much of a body is recorded, while all of it is passed on; 0 means that there is no limit.",
+    )
+    paths: tuple[str, ...] = setting(
+        "/v1/*",
+        PATTERNS,
+        "CAPTURE_PATHS",
+        "Shell-style patterns of the paths that are recorded; all others are only passed on.",
+    )
+    redact: tuple[str, ...] = setting(
+        "",
+        EXPRESSIONS,
+        "CAPTURE_REDACT",
+        "Regular expressions for what is masked before it is recorded; the environment holds one, `config.yaml` may hold a list.",
+    )
+    raw_responses: bool = setting(
+        "true",
+        SWITCH,
+        "CAPTURE_RAW_RESPONSES",
+        "Whether the exact bytes of an answer are kept beside the message that they came to.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logging:
+    """What ccproxy tells about itself."""
+
+    access: bool = setting("true", SWITCH, "ACCESS_LOG", "Whether each request is one line in the log.")
+    level: str = setting(
+        "info", LEVEL, "LOG_LEVEL", "The least important messages that are logged: debug, info, warning or error."
+    )
+    format: str = setting("text", FORMAT, "LOG_FORMAT", "How a line of the log is written: text or json.")
+
+
+def _default_claude_dir(_data_home: Path, _values: Mapping[str, Any]) -> Path:
+    return Path(os.path.expanduser("~/.claude"))  # unlike Path.expanduser, it takes a machine without a home as it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claude:
+    """What ccproxy knows of Claude Code on this machine."""
+
+    config_dir: Path = setting(  # noqa: RUF009 - declares a field, as dataclasses.field does
+        "~/.claude",
+        PATH,
+        "CLAUDE_CONFIG_DIR",
+        "The folder in which Claude Code keeps its transcripts.",
+        derive=_default_claude_dir,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, for each key the source its value came from, and the file that was read or passed over.
+
+    `notes` are sentences about what was set and does nothing.
+    """
+
+    server: Server
+    auth: Auth
+    dashboard: Dashboard
+    providers: Providers
+    storage: Storage
+    capture: Capture
+    logging: Logging
+    claude: Claude
+    sources: Mapping[str, str]
+    config_file: Path | None
+    passed_over: Path | None
+    notes: tuple[str, ...]
+
+
+SETTINGS: tuple[Setting, ...] = tuple(rows(Settings))
+BY_KEY = {row.key: row for row in SETTINGS}
