@@ -44,6 +44,8 @@ ORDER_IN_EDGE = {
 # One library, one door: the only places in which it may be imported.
 DOORS = {
     "quart": ["ccproxy.web"],
+    "quart_cors": ["ccproxy.web.api"],
+    "quart_schema": ["ccproxy.web.api"],
     "hypercorn": ["ccproxy.web.worker"],
     "httpx": ["ccproxy.upstream"],
     "httpx_aiohttp": ["ccproxy.upstream"],
