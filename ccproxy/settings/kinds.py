@@ -1,4 +1,4 @@
-"""The kinds of settings: what a value must be, in words, and how it is read.
+"""The kinds of settings: what a value must be, in words, how it is read, and how it is written.
 
 Refuses to know which settings there are.
 """
@@ -17,17 +17,42 @@ from ccproxy.settings import readers
 class Kind:
     """What values a setting takes: `what` completes the sentence "it must be …", `read` makes the value of its text.
 
-    A list has `item` and `split` as well: how one member is read, and how a text is taken apart into its members.
+    `write` makes a text of a value, which reads as the same value. A list has `item` and `split` as well: how one member is
+    read, and how a text is taken apart into its members.
     """
 
     what: str
     read: Callable[[str], Any]
+    write: Callable[[Any], str] = str
     item: Callable[[str], Any] | None = None
     split: Callable[[str], list[str]] | None = None
 
 
 def _list(what: str, item: Callable[[str], Any], split: Callable[[str], list[str]] = readers.commas) -> Kind:
-    return Kind(what, lambda text: tuple(item(part) for part in split(text)), item, split)
+    return Kind(what, lambda text: tuple(item(part) for part in split(text)), _members, item, split)
+
+
+def _members(values: tuple[object, ...]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        if seconds and seconds % length == 0:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:.6f}".rstrip("0") + "s" if seconds else "0"
+
+
+def _size(number: int) -> str:
+    for power, letter in ((4, "T"), (3, "G"), (2, "M"), (1, "K")):
+        for base, rest in ((1000, "B"), (1024, "iB")):
+            if number and number % base**power == 0:
+                return f"{number // base**power}{letter}{rest}"
+    return str(number)
+
+
+def _switch(value: bool) -> str:
+    return "true" if value else "false"
 
 
 _HOST = r"[\w.-]+|[0-9a-fA-F:]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*(?:%\w+)?"
@@ -36,13 +61,17 @@ PORT = Kind("a whole number from 0 to 65535", partial(readers.whole, 0, 65535))
 WORKERS = Kind("a whole number from 1 to 64", partial(readers.whole, 1, 64))
 RETRIES = Kind("a whole number from 0 to 20", partial(readers.whole, 0, 20))
 STATUSES = _list("status codes from 400 to 599", partial(readers.whole, 400, 599))
-DURATION = Kind("a duration such as 0, 600, 90s, 10m or 1h30m, of a year at most", readers.duration)
+DURATION = Kind("a duration such as 0, 600, 90s, 10m or 1h30m, of a year at most", readers.duration, _duration)
 POSITIVE_DURATION = Kind(
-    "a duration such as 600, 90s, 10m or 1h30m, above zero and of a year at most", readers.positive_duration
+    "a duration such as 600, 90s, 10m or 1h30m, above zero and of a year at most", readers.positive_duration, _duration
 )
-AGE = Kind("an age such as 0, 12h or 90d, of ten years at most", partial(readers.duration, longest=readers.LONGEST_AGE))
-SIZE = Kind("a size such as 0, 1024, 50MB or 1 GiB", readers.size)
-SWITCH = Kind("true or false", readers.switch)
+AGE = Kind(
+    "an age such as 0, 12h or 90d, of ten years at most",
+    partial(readers.duration, longest=readers.LONGEST_AGE),
+    _duration,
+)
+SIZE = Kind("a size such as 0, 1024, 50MB or 1 GiB", readers.size, _size)
+SWITCH = Kind("true or false", readers.switch, _switch)
 LEVEL = Kind("one of debug, info, warning, error", partial(readers.choice, ("debug", "info", "warning", "error")))
 FORMAT = Kind("text or json", partial(readers.choice, ("text", "json")))
 STORE_TYPE = Kind("sqlite, the only store that there is yet", partial(readers.choice, ("sqlite",)))
