@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from ccproxy import __version__
-from ccproxy.cli import doctor, launcher, looking, resetting, serving, tailing
+from ccproxy.cli import configuring, doctor, launcher, looking, resetting, serving, tailing
 from ccproxy.errors import ConfigError, StoreError
 from ccproxy.settings import Settings, environment, load
 
@@ -84,6 +84,7 @@ def main() -> None:
 @click.option("--db", "db_path", metavar="PATH", help="Store captures in this file.  [default: in your data folder]")
 @click.option("--workers", metavar="N", type=int, help="How many processes forward requests.  [default: 1]")
 @click.option("--no-dashboard", is_flag=True, help="Accepted already; there is no dashboard yet.")
+@click.option("--no-dotenv", is_flag=True, hidden=True)  # for a proxy that `run` starts in anybody's project
 @_plain_errors
 def serve(
     config_file: Path | None,
@@ -93,6 +94,7 @@ def serve(
     db_path: str | None,
     workers: int | None,
     no_dashboard: bool,
+    no_dotenv: bool,
 ) -> None:
     """Run the proxy until Ctrl-C.
 
@@ -100,16 +102,14 @@ def serve(
     Example:
       ccproxy serve --port 3005 --db ./captures.db
     """
-    settings = _settings(
-        config_file,
-        **{
-            "server.host": host,
-            "server.port": port,
-            "server.workers": workers,
-            "providers.anthropic.base_url": upstream,
-            "storage.db_path": db_path,
-        },
-    )
+    options = {
+        "server.host": host,
+        "server.port": port,
+        "server.workers": workers,
+        "providers.anthropic.base_url": upstream,
+        "storage.db_path": db_path,
+    }
+    settings = load(cli=options, environ=environment(), dotenv=not no_dotenv, config_file=config_file)
     sys.exit(serving.serve(settings))
 
 
@@ -122,7 +122,7 @@ def run(config_file: Path | None, print_only: bool, command: tuple[str, ...]) ->
     """Run COMMAND through a proxy, and say at the end what was captured.
 
     Uses the proxy that is running; starts one on a free port where there is none. All that follows COMMAND belongs to
-    it. Its exit code is passed on.
+    it. Its exit code is passed on. A .env file here is COMMAND's own and is not read.
 
     \b
     Examples:
@@ -130,7 +130,8 @@ def run(config_file: Path | None, print_only: bool, command: tuple[str, ...]) ->
       ccproxy run -- claude -p "say hi"
       ccproxy run -- python my_agent.py
     """
-    sys.exit(launcher.run(_settings(config_file), list(command), print_only=print_only, config_file=config_file))
+    settings = load(environ=environment(), dotenv=False, config_file=config_file)
+    sys.exit(launcher.run(settings, list(command), print_only=print_only, config_file=config_file))
 
 
 @main.command()
@@ -226,3 +227,58 @@ def db_reset(config_file: Path | None, db_path: str | None, yes: bool) -> None:
       ccproxy db reset --yes
     """
     resetting.reset(_settings(config_file, **{"storage.db_path": db_path}), sure=yes)
+
+
+@main.group()
+def config() -> None:
+    """Show and check the settings.
+
+    \b
+    Examples:
+      ccproxy config show
+      ccproxy config example > config.yaml
+    """
+
+
+@config.command("show")
+@_config_option
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object, for programs.")
+@_plain_errors
+def config_show(config_file: Path | None, as_json: bool) -> None:
+    """Show every setting, its value and where that comes from.
+
+    A secret shows by its hash.
+
+    \b
+    Example:
+      ccproxy config show | grep port
+    """
+    configuring.show(_settings(config_file), as_json=as_json)
+
+
+@config.command("example")
+@_plain_errors
+def config_example() -> None:
+    """Print a config.yaml in which every setting stands.
+
+    \b
+    Example:
+      ccproxy config example > config.yaml
+    """
+    configuring.example()
+
+
+@config.command("check")
+@_config_option
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@_plain_errors
+def config_check(config_file: Path | None, file: Path | None) -> None:
+    """Load the settings and say that they are fine.
+
+    FILE is read instead of config.yaml. What is wrong is one sentence, and exit code 2.
+
+    \b
+    Example:
+      ccproxy config check new.yaml
+    """
+    configuring.check(_settings(file or config_file))

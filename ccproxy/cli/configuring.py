@@ -1,0 +1,85 @@
+"""`ccproxy config`: what is set, and by what.
+
+Shows every setting with the source of its value, secrets by their hash. Changes nothing. Refuses to know what a setting is for,
+and to judge more than that a configuration can be read.
+"""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import Any
+
+from ccproxy import settings as configuration
+from ccproxy.cli.terminal import clean_line, echo, json_text
+from ccproxy.protocol.headers import mask
+from ccproxy.settings import SETTINGS, Setting, Settings
+
+WIDEST_VALUE = 48  # a longer value moves its source to the right, and is not cut
+NOT_SET = "not set"  # a secret
+NONE = "none"
+
+
+def show(settings: Settings, *, as_json: bool) -> None:
+    """Print every setting with its value and where that came from, then what else is to be said."""
+    if as_json:
+        echo(json_text(_everything(settings)))
+        return
+    for line in _files(settings):
+        echo(clean_line(line))
+    echo("")
+    values = {row: clean_line(_text(row, settings)) for row in SETTINGS}
+    key_width = max(len(row.key) for row in SETTINGS)
+    width = min(WIDEST_VALUE, max(map(len, values.values())))
+    for row, value in values.items():
+        echo(f"{row.key:<{key_width}}  {value:<{width}}  {clean_line(settings.sources[row.key])}")
+
+
+def example() -> None:
+    """Print the text of `config.yaml.example`."""
+    echo(configuration.example().removesuffix("\n"))
+
+
+def check(settings: Settings) -> None:
+    """Say that settings could be loaded, from where, and what of them does nothing."""
+    for line in _files(settings):
+        echo(clean_line(line))
+    echo("the configuration is fine")
+
+
+def _files(settings: Settings) -> list[str]:
+    """Say which configuration file counts, and which does not, and what in it does nothing."""
+    lines = [f"read: {settings.config_file}" if settings.config_file else "no config.yaml is read"]
+    if settings.passed_over:
+        lines.append(f"passed over: {settings.passed_over}, which has none of ccproxy's keys")
+    return lines + [f"note: {note}" for note in settings.notes]
+
+
+def _text(row: Setting, settings: Settings) -> str:
+    value = attrgetter(row.key)(settings)
+    if row.secret:
+        return mask(value.encode()) or NOT_SET
+    return row.kind.write(value) or NONE
+
+
+def _everything(settings: Settings) -> dict[str, Any]:
+    return {
+        "config_file": _path(settings.config_file),
+        "passed_over": _path(settings.passed_over),
+        "notes": settings.notes,
+        "settings": {row.key: _row(row, settings) for row in SETTINGS},
+    }
+
+
+def _path(path: object) -> str | None:
+    return None if path is None else str(path)
+
+
+def _row(row: Setting, settings: Settings) -> dict[str, Any]:
+    value = attrgetter(row.key)(settings)
+    if row.secret:
+        value = mask(value.encode()) or None
+    return {
+        "value": value if isinstance(value, bool | int | float | tuple | None) else str(value),
+        "source": settings.sources[row.key],
+        "environment": row.env,
+    }
