@@ -13,17 +13,18 @@ import sys
 
 import click
 
-from ccproxy import __version__
+from ccproxy import __version__, auth
 from ccproxy import settings as configuration
 from ccproxy.cli import launch
 from ccproxy.errors import StoreBusyError
 from ccproxy.journal import segments
 from ccproxy.lifecycle import logs
-from ccproxy.lifecycle.supervisor import Supervisor, listen
+from ccproxy.lifecycle.supervisor import Modules, Supervisor, listen
 from ccproxy.settings import Settings, environment
 from ccproxy.stores.sqlite import SqliteStore
+from ccproxy.web.wishes import policy_of
 
-WORKER, INGEST = "ccproxy.web.worker", "ccproxy.ingest.process"
+MODULES = Modules("ccproxy.web.worker", "ccproxy.ingest.process", "ccproxy.web.api.process")
 
 
 class ServeError(Exception):
@@ -32,16 +33,17 @@ class ServeError(Exception):
 
 def serve(settings: Settings) -> int:
     """Run the proxy until a signal stops it; return the exit code."""
+    auth.check(policy_of(settings))
     listener = _listen(settings.server.host, settings.server.port)
     with contextlib.closing(listener):
         _check_places(settings)
         with logs.to_stderr(settings.logging):
             supervisor = Supervisor(
-                worker_module=WORKER,
-                ingest_module=INGEST,
+                modules=MODULES,
                 settings=configuration.dump(settings),
                 workers=settings.server.workers,
                 listeners=[listener],
+                drain_timeout=settings.server.drain_timeout,
             )
             return supervisor.run(lambda: _banner(settings, listener))
 

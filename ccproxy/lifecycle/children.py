@@ -17,13 +17,17 @@ import msgspec
 
 
 class Task(msgspec.Struct, frozen=True):
-    """What a child is started with. `settings` is the settings' own JSON, base64 here; `sockets` are descriptors."""
+    """What a child is started with. `settings` is the settings' own JSON, base64 here; `sockets` are descriptors.
+
+    `api` is the path of the socket on which the data API answers.
+    """
 
     settings: str
     board: str
     workers: int
     index: int = 0
     sockets: list[int] = []
+    api: str = ""
 
     @classmethod
     def of(cls, settings: bytes, **other: object) -> Task:

@@ -7,15 +7,18 @@ something else to do, and lines wait a moment for company. Refuses to know what 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Protocol, TextIO
 
 MAX_WAITING = 10_000  # log lines; beyond it the oldest are thrown away rather than waited for
 DELAY_S = 0.1
+TEXT = "%(asctime)s %(message)s"
 
 
 class Wishes(Protocol):
@@ -29,13 +32,34 @@ class Wishes(Protocol):
     def level(self) -> str:
         """The least important level that is shown."""
 
+    @property
+    def format(self) -> str:
+        """`text`, or `json`: an object a line."""
+
+
+class _Json(logging.Formatter):
+    """One JSON object a line: time (UTC), level, logger, message, and the fields that the caller named."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        told = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
+        return json.dumps(told, default=str)
+
 
 class _Later(logging.Handler):
     """Keeps records until its thread writes them."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, formatter: logging.Formatter) -> None:
         super().__init__()
-        self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        self.setFormatter(formatter)
         self._stream = stream
         self._waiting: deque[logging.LogRecord] = deque(maxlen=MAX_WAITING)
         self._work = threading.Event()
@@ -85,7 +109,7 @@ def to_stderr(wishes: Wishes) -> Iterator[None]:
     ours = logging.getLogger("ccproxy")
     ours.setLevel(wishes.level.upper())
     logging.getLogger("ccproxy.access").setLevel("INFO" if wishes.access else "CRITICAL")
-    handler = _Later(sys.stderr)
+    handler = _Later(sys.stderr, _Json() if wishes.format == "json" else logging.Formatter(TEXT, "%H:%M:%S"))
     ours.addHandler(handler)
     try:
         yield

@@ -1,7 +1,8 @@
 """The parent process of a proxy: starts workers and ingest, restarts what dies, and stops everything in order.
 
-It holds the listening socket, so that connections wait instead of failing while a worker comes back. At a stop the workers
-finish first, then ingest brings what they wrote into the store. Refuses to know what a worker or ingest does.
+It holds the listening sockets, so that connections wait instead of failing while a worker comes back. The process that answers
+the data API is started when somebody first asks it, and again after it has gone to sleep. At a stop the workers finish what
+runs, then ingest brings what they wrote into the store. Refuses to know what its children do.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,121 +26,210 @@ from ccproxy.lifecycle.board import Board
 log = logging.getLogger("ccproxy")
 
 POLL_S = 0.1
+PROGRESS_S = 10.0
 RESTART_DELAYS_S = (0.1, 0.5, 2.0, 5.0, 15.0)  # by how often it died within a minute
 SETTLED_S = 60.0
 INGEST_STOP_S = 60.0  # how long a stop waits for ingest; what it does not manage stays in the journal
+FORCED_STOP_S = 2.0  # likewise, when somebody wants an end at once
+API_STOP_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Modules:
+    """What the children run: workers, ingest (None: none here), and the data API (None: there is none)."""
+
+    worker: str
+    ingest: str | None = None
+    api: str | None = None
 
 
 @dataclass(slots=True)
 class _Child:
     name: str
     launch: Callable[[], subprocess.Popen[bytes]]
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | None = None
     deaths: list[float] = field(default_factory=list)
     again_at: float | None = None
 
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        self.again_at = None
+        self.close_pipe()
+        self.process = self.launch()
+
+    def order(self, text: str) -> None:
+        if self.process is not None:
+            children.order(self.process, text)
+
+    def close_pipe(self) -> None:
+        if self.process is not None and self.process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
+
+    def fell(self, now: float) -> bool:
+        """Tell whether it has to be started again now; one that dies often has to wait."""
+        if self.again_at is None:
+            self.deaths = [at for at in self.deaths if now - at < SETTLED_S] + [now]
+            self.again_at = now + RESTART_DELAYS_S[min(len(self.deaths), len(RESTART_DELAYS_S)) - 1]
+            code = self.process.returncode if self.process else None
+            log.error("%s ended with code %s; starting it again", self.name, code)
+        return now >= self.again_at
+
 
 class Supervisor:
-    """Runs `workers` worker processes and, unless told not to, one ingest process."""
+    """Runs `workers` worker processes, one ingest process, and the data API's when it is asked for."""
 
     def __init__(
         self,
         *,
-        worker_module: str,
-        ingest_module: str | None,
+        modules: Modules,
         settings: bytes,
         workers: int,
         listeners: Sequence[socket.socket],
+        drain_timeout: float,
     ) -> None:
-        self._stopping = 0
+        self._signals = 0
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
                 signal.signal(number, self._on_signal)
         self._listeners = listeners
+        self._drain_timeout = drain_timeout
+        self._opened = contextlib.ExitStack()
         # A file without a name: nobody can clean it away under us.
-        self._board_file = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as we do)
+        self._board_file = self._opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
         board = f"/dev/fd/{self._board_file.fileno()}"
         self.board = Board(Path(board), workers)
+        self._api_listener, api_path = self._opened.enter_context(_private_socket())
         sockets = [listener.fileno() for listener in listeners]
-        shared = [*sockets, self._board_file.fileno()]
-        self._children: list[_Child] = []
-        self._ingest: _Child | None = None
-        if ingest_module:
-            task = children.Task.of(settings, board=board, workers=workers)
-            self._ingest = self._begin("ingest", lambda: children.start(ingest_module, task, shared[-1:]))
-        for index in range(workers):
-            task = children.Task.of(settings, board=board, workers=workers, index=index, sockets=sockets)
-            self._children.append(
-                self._begin(f"worker {index}", lambda task=task: children.start(worker_module, task, shared))  # type: ignore[misc]
+
+        def child(name: str, module: str, index: int = 0, own: Sequence[int] = ()) -> _Child:
+            task = children.Task.of(
+                settings,
+                board=board,
+                workers=workers,
+                index=index,
+                sockets=list(own),
+                api=api_path if modules.api else "",
             )
+            return _Child(name, lambda: children.start(module, task, [*own, self._board_file.fileno()]))
+
+        self._workers = [child(f"worker {index}", modules.worker, index, sockets) for index in range(workers)]
+        self._ingest = child("ingest", modules.ingest) if modules.ingest else None
+        self._api = child("data API", modules.api, 0, [self._api_listener.fileno()]) if modules.api else None
+        for one in self._lasting():
+            one.start()
 
     def run(self, ready: Callable[[], None]) -> int:
         """Watch until a signal says stop; call `ready` once all workers serve. Returns the exit code."""
         announced = False
-        while not self._stopping:
-            if not announced and all(row.get("pid") for row in self.board.workers):
-                announced = True
-                ready()
-            self._revive()
-            time.sleep(POLL_S if announced else POLL_S / 10)
-        return self._stop()
+        try:
+            while not self._signals:
+                if not announced and all(row.get("pid") for row in self.board.workers):
+                    announced = True
+                    ready()
+                self._revive()
+                self._wait(POLL_S if announced else POLL_S / 10)
+            return self._stop()
+        finally:
+            self._opened.close()
 
-    def _begin(self, name: str, launch: Callable[[], subprocess.Popen[bytes]]) -> _Child:
-        return _Child(name, launch, launch())
+    def _lasting(self) -> list[_Child]:
+        return [*([self._ingest] if self._ingest else []), *self._workers]
 
     def _on_signal(self, number: int, _frame: object) -> None:
-        self._stopping += 1
+        self._signals += 1
 
     def _revive(self) -> None:
         now = time.monotonic()
-        for child in [*self._children, *([self._ingest] if self._ingest else [])]:
-            if child.process.poll() is None:
-                continue
-            if child.again_at is None:
-                child.deaths = [at for at in child.deaths if now - at < SETTLED_S] + [now]
-                delay = RESTART_DELAYS_S[min(len(child.deaths), len(RESTART_DELAYS_S)) - 1]
-                child.again_at = now + delay
-                log.error("%s ended with code %s; starting it again", child.name, child.process.returncode)
-            if now >= child.again_at:
-                child.again_at = None
-                _close_pipe(child.process)
-                child.process = child.launch()
+        for child in self._lasting():
+            if not child.alive and child.fell(now):
+                child.start()
+
+    def _wait(self, seconds: float) -> None:
+        """Let time pass; start the data API's process when somebody asks for it meanwhile."""
+        api = self._api
+        if api is None or api.alive:
+            time.sleep(seconds)
+        elif api.process is not None and api.process.returncode and not api.fell(time.monotonic()):
+            time.sleep(seconds)  # it died, and did not just go to sleep
+        elif select.select([self._api_listener], [], [], seconds)[0]:
+            api.start()
+
+    # Stopping ---------------------------------------------------------------------------------------------------------
 
     def _stop(self) -> int:
-        orders = self._stopping
+        forced = self._drain()
         for listener in self._listeners:  # else connections would wait in it for a worker that never comes
             listener.close()
-        for child in self._children:
-            children.order(child.process, "drain")
+        if self._api:
+            self._end(self._api, "stop", API_STOP_S, "the data API did not stop")
+        if self._ingest:
+            patience = FORCED_STOP_S if forced else INGEST_STOP_S
+            left = "ingest is not done; the rest stays in the journal and is stored at the next start"
+            self._end(self._ingest, "drain", patience, left)
+        for child in self._lasting():
+            child.close_pipe()
+        return 0
+
+    def _drain(self) -> bool:
+        """Have the workers finish what runs; return whether they had to be cut short, by a second signal or the ceiling."""
+        orders, began = self._signals, time.monotonic()
+        for child in self._workers:
+            child.order("drain")
         in_flight = self.board.total("in_flight")
         if in_flight:
             log.info("stopping: waiting for %d running exchanges; a second signal ends them", in_flight)
-        while any(child.process.poll() is None for child in self._children):
-            if self._stopping > orders:
-                orders = self._stopping
-                for child in self._children:
-                    children.order(child.process, "stop")
+        told, forced = began, False
+        while any(child.alive for child in self._workers):
+            now = time.monotonic()
+            for row, child in zip(self.board.workers, self._workers, strict=True):
+                if not child.alive:
+                    row.set("in_flight", 0)  # nothing runs in one that died, and the others wait for all
+            if not forced and (self._signals > orders or now - began > self._drain_timeout):
+                forced = self._cut_short(now - began)
+            if now - told >= PROGRESS_S:
+                told = now
+                log.info("stopping: %d exchanges run on after %.0f s", self.board.total("in_flight"), now - began)
             time.sleep(POLL_S / 4)
-        if self._ingest:
-            self._finish_ingest(self._ingest.process)
-        for child in [*self._children, *([self._ingest] if self._ingest else [])]:
-            _close_pipe(child.process)
-        return 0
+        return forced
 
-    def _finish_ingest(self, process: subprocess.Popen[bytes]) -> None:
-        children.order(process, "drain")
-        try:
-            process.wait(INGEST_STOP_S)
-        except subprocess.TimeoutExpired:
-            log.warning("ingest is not done; the rest stays in the journal and is stored at the next start")
-            process.kill()
-            process.wait()
+    def _cut_short(self, seconds: float) -> bool:
+        """End the workers at once; return whether that cuts anything short."""
+        running = self.board.total("in_flight")
+        if running:
+            log.warning("stopping: %d exchanges are cut short after %.0f s", running, seconds)
+        for child in self._workers:
+            child.order("stop")
+        return True
+
+    def _end(self, child: _Child, order: str, patience: float, complaint: str) -> None:
+        """Wait for a child that was told to end, and no longer than that; a signal meanwhile ends the wait."""
+        child.order(order)
+        signals, last = self._signals, time.monotonic() + patience
+        while child.alive and time.monotonic() < last and self._signals == signals:
+            time.sleep(POLL_S / 10)
+        if child.alive and child.process is not None:
+            log.warning("%s", complaint)
+            child.process.kill()
+            child.process.wait()
+        child.close_pipe()
 
 
-def _close_pipe(process: subprocess.Popen[bytes]) -> None:
-    if process.stdin is not None:
-        with contextlib.suppress(OSError):
-            process.stdin.close()
+@contextlib.contextmanager
+def _private_socket() -> Iterator[tuple[socket.socket, str]]:
+    """Listen on a Unix socket in a folder that nobody else can enter; yield it and its path."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ccproxy-") as folder,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener,
+    ):
+        path = f"{folder}/api.sock"
+        listener.bind(path)
+        listener.listen(128)
+        os.set_inheritable(listener.fileno(), True)
+        yield listener, path
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -86,16 +86,21 @@ class Answer:
 
 
 class Upstream:
-    """One provider, behind one pool of connections; reached by way of `proxy`, the URL of an HTTP proxy, where there is one."""
+    """One provider, behind one pool of connections.
 
-    def __init__(self, base_url: str, limits: Limits, proxy: str | None = None) -> None:
+    It is reached by way of `proxy`, the URL of an HTTP proxy, where there is one; or over `socket`, a Unix socket's path.
+    """
+
+    def __init__(self, base_url: str, limits: Limits, proxy: str | None = None, socket: str | None = None) -> None:
         parts = urlsplit(base_url)
         self._url = httpx.URL(f"{parts.scheme}://{parts.netloc}")
         self._prefix = parts.path.rstrip("/").encode()
         self._limits = limits
         self._where = parts.netloc
         self._proxy = proxy
-        self._transport = PassingTransport(connect_timeout=limits.connect, keepalive=KEEPALIVE_S, proxy=proxy)
+        self._transport = PassingTransport(
+            connect_timeout=limits.connect, keepalive=KEEPALIVE_S, proxy=proxy, socket=socket
+        )
 
     def __repr__(self) -> str:
         return f"<Upstream {self._url}{self._prefix.decode()}>"

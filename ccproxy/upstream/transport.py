@@ -23,19 +23,19 @@ AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 class PassingTransport(AiohttpTransport):
     """Sends `request.extensions["target"]` (bytes: path and query) below the origin of `request.url`."""
 
-    def __init__(self, *, connect_timeout: float, keepalive: float, proxy: str | None) -> None:
+    def __init__(
+        self, *, connect_timeout: float, keepalive: float, proxy: str | None = None, socket: str | None = None
+    ) -> None:
         super().__init__()
+        self._socket = socket
         self._keepalive = keepalive
         self._by_way_of = proxy
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
 
     async def start(self) -> None:
         """Open the connection pool; belongs to the running event loop."""
-        connector = aiohttp.TCPConnector(
-            limit=UNBOUNDED, keepalive_timeout=self._keepalive, ssl=self.ssl_context, ttl_dns_cache=60
-        )
         self.client = aiohttp.ClientSession(
-            connector=connector,
+            connector=self._connector(),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,  # it would read ~/.netrc for every request, and add what it finds there
@@ -46,6 +46,13 @@ class PassingTransport(AiohttpTransport):
         )
         # A request whose connection died is the client's to repeat: what was sent once must be seen once.
         self.client._retry_connection = False
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        if self._socket:
+            return aiohttp.UnixConnector(self._socket, limit=UNBOUNDED, keepalive_timeout=self._keepalive)
+        return aiohttp.TCPConnector(
+            limit=UNBOUNDED, keepalive_timeout=self._keepalive, ssl=self.ssl_context, ttl_dns_cache=60
+        )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request and return the answer's head, with the body still to come."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from quart import Quart, Response, jsonify
+from quart import Quart, Response, jsonify, request
 
 from ccproxy import __version__
 from ccproxy.web.status import Status
@@ -18,6 +18,10 @@ def create_app(status: Status) -> Quart:
     """Return the application around a status."""
     app = Quart("ccproxy", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
+
+    async def _report() -> dict[str, Any]:
+        details = bool(request.scope.get("ccproxy.trusted"))
+        return await asyncio.to_thread(status.report, details=details)  # it looks at the journal's disk
 
     @app.get("/")
     async def index() -> Response:
@@ -32,13 +36,13 @@ def create_app(status: Status) -> Quart:
     @app.get("/health")
     async def health() -> tuple[Response, int]:
         """Say whether new requests are welcome: 200, or 503 while draining."""
-        report = await asyncio.to_thread(status.report)  # it looks at the journal's disk
+        report = await _report()
         return jsonify(report), 503 if report["draining"] else 200
 
     @app.get("/livez")
     async def livez() -> Response:
         """Say that the process lives, and what it is doing."""
-        return jsonify(await asyncio.to_thread(status.report))
+        return jsonify(await _report())
 
     @app.errorhandler(404)
     async def not_found(_: Any) -> tuple[Response, int]:

@@ -6,22 +6,37 @@ Knows its nine fields. Refuses to show a body or a secret: of the request it tel
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Mapping
 
 from ccproxy.protocol import headers
 from ccproxy.protocol.parts import RequestParts, take_apart
 from ccproxy.wire import RequestHead
 
+log = logging.getLogger("ccproxy")
+
 MAX_READ_BYTES = 4 << 20  # a larger body is not read for the sake of a log line
 
 
-def failure_line(request_id: str, head: RequestHead, body: bytes, elapsed_s: float, cause: str) -> str:
-    """Return the line: request_id, model, stream, body_bytes, has_thinking, anthropic_beta, query, elapsed, ctx_err.
+def log_failure(request_id: str, head: RequestHead, body: bytes, elapsed_s: float, cause: str) -> None:
+    """Leave the line in the log; arguments as of `failure_fields`."""
+    fields = failure_fields(request_id, head, body, elapsed_s, cause)
+    log.error("forward failed %s", failure_line(fields), extra={"fields": fields})
+
+
+def failure_line(fields: Mapping[str, object]) -> str:
+    """Return the fields as one line."""
+    return " ".join(f"{key}={_value(value)}" for key, value in fields.items())
+
+
+def failure_fields(request_id: str, head: RequestHead, body: bytes, elapsed_s: float, cause: str) -> dict[str, object]:
+    """Return request_id, model, stream, body_bytes, has_thinking, anthropic_beta, query, elapsed, ctx_err.
 
     `request_id` is the exchange's own id, by which `ccproxy show` finds it; `cause` the short word for what happened.
     """
     parts = take_apart(body) if len(body) <= MAX_READ_BYTES else RequestParts()
     beta = ",".join(value.decode("latin-1") for name, value in head.headers if name.lower() == b"anthropic-beta")
-    fields = {
+    return {
         "request_id": request_id,
         "model": parts.value("model"),
         "stream": str(parts.value("stream") is True).lower(),
@@ -32,7 +47,6 @@ def failure_line(request_id: str, head: RequestHead, body: bytes, elapsed_s: flo
         "elapsed": f"{elapsed_s:.3f}s",
         "ctx_err": cause,
     }
-    return "forward failed " + " ".join(f"{key}={_value(value)}" for key, value in fields.items())
 
 
 def _value(value: object) -> str:

@@ -7,30 +7,29 @@ what is only forwarded is forwarded as received.
 from __future__ import annotations
 
 import asyncio
-import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
+from ccproxy.auth import Gate
 from ccproxy.errors import UpstreamError
 from ccproxy.protocol import headers
+from ccproxy.protocol.demotion import ask_for_stream
 from ccproxy.recorder import Recording
-from ccproxy.records import State
+from ccproxy.records import Attempt, Sending, State
 from ccproxy.upstream import Answer, Upstream
 from ccproxy.web.answers import error_body, json_headers
-from ccproxy.web.failure import failure_line
+from ccproxy.web.client import Client, ClientLeftError, Patience, RefusedError
+from ccproxy.web.demoting import OneMessage, is_stream
+from ccproxy.web.failure import log_failure
+from ccproxy.web.retrying import NO_RETRIES, Retries
 from ccproxy.wire import Header, RequestHead
-
-log = logging.getLogger("ccproxy")
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 # Host is the provider's own, and what Expect asks for, the server has answered already.
 NOT_PASSED = frozenset({b"host", b"expect", b"content-length"})
 SETTLE_S = 0.05  # longest wait for the journal before the very last byte goes to the client
+MESSAGES = b"/v1/messages"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,180 +37,156 @@ class Rules:
     """What the configuration says about forwarding. Sizes in bytes (0: no limit), times in seconds (0: for ever)."""
 
     version: bytes
-    max_body: int
-    read_timeout: float
+    max_body: int = 0
+    read_timeout: float = 0.0
+    retries: Retries = NO_RETRIES
+    demote: bool = False
+    api_key: bytes = b""
 
-
-class ClientLeftError(Exception):
-    """The client closed its connection before its request was complete."""
-
-
-class RefusedError(Exception):
-    """The proxy itself answers, with this status and sentence."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+    def __repr__(self) -> str:
+        return f"<Rules version {self.version!r} max_body {self.max_body} {self.retries} demote {self.demote}>"
 
 
 class Forwarder:
     """Takes requests to one provider. `settled` waits, a moment at most, until the journal has what it was given."""
 
-    def __init__(self, upstream: Upstream, rules: Rules, settled: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        rules: Rules,
+        gate: Gate,
+        settled: Callable[[float], Awaitable[None]],
+        patience: Patience,
+    ) -> None:
         self._upstream = upstream
         self._rules = rules
+        self._gate = gate
         self._settled = settled
+        self._patience = patience
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, recording: Recording) -> None:
+    async def __call__(self, client: Client, recording: Recording) -> None:
         """Answer one request. Ends the recording in every case that it knows; the guard knows the others."""
-        head = request_head(scope)
-        client = scope.get("client")
-        recording.open(head, "anthropic", client[0] if client else None)
-        outgoing = _Outgoing(send)
+        head = replace(client.head, headers=self._gate.passed(client.head.headers))
+        recording.open(head, "anthropic", client.peer)
         try:
-            body = await self._body(receive, recording)
+            body = await self._body(client, recording)
             refuse(head)
-            recording.sent()
-        except ClientLeftError:
-            recording.end(State.CLIENT_LEFT, error="the client left before its request was complete")
-            return
+            async with client.present():
+                with self._patience(client):
+                    await self._exchange(head, body, client, recording)
+        except ClientLeftError as error:
+            recording.end(State.CLIENT_LEFT, error=str(error))
         except RefusedError as error:
-            await self._answer(outgoing, recording, error.status, str(error), "refused")
-            return
-        await self._exchange(head, body, receive, outgoing, recording)
+            await self._answer(client, recording, error.status, str(error), "refused")
 
-    async def _body(self, receive: Receive, recording: Recording) -> bytes:
-        pieces: list[bytes] = []
-        size, more = 0, True
-        while more:
-            try:
-                async with asyncio.timeout(self._rules.read_timeout or None):
-                    message = await receive()
-            except TimeoutError as error:
-                sentence = f"the request stopped arriving for {self._rules.read_timeout:g} s (server.timeouts.read)"
-                raise RefusedError(408, sentence) from error
-            if message["type"] == "http.disconnect":
-                raise ClientLeftError
-            piece, more = message.get("body", b""), message.get("more_body", False)
-            size += len(piece)
-            if self._rules.max_body and size > self._rules.max_body:
-                raise RefusedError(413, f"the request is larger than {self._rules.max_body} bytes (server.max_body)")
+    async def _body(self, client: Client, recording: Recording) -> bytes:
+        pieces = []
+        async for piece in client.pieces(self._rules.max_body, self._rules.read_timeout):
             recording.request(piece)
             pieces.append(piece)
         return b"".join(pieces)
 
-    async def _exchange(
-        self, head: RequestHead, body: bytes, receive: Receive, outgoing: _Outgoing, recording: Recording
-    ) -> None:
-        """Carry one exchange while watching whether the client is still there."""
-        task = asyncio.current_task()
-        assert task is not None
-        departure = _Departure(task)
-        watcher = asyncio.get_running_loop().create_task(departure.watch(receive))
+    async def _exchange(self, head: RequestHead, body: bytes, client: Client, recording: Recording) -> None:
+        began = time.monotonic()
         answer: Answer | None = None
-        began = asyncio.get_running_loop().time()
+        demoted = self._demoted(head, body)
+        recording.sent(Sending(demoted=True) if demoted else None)
         try:
+            answer = await self._send(head, client, demoted or body, recording)
+            recording.head(answer.head)
+            if demoted and is_stream(answer.head):
+                await self._as_one_message(answer, client, recording)
+            else:
+                await self._pass_on(answer, client, recording)
+        except UpstreamError as error:
             try:
-                answer = await self._upstream.send(head, self._headers(head, body), body)
-                await self._pass_on(answer, outgoing, recording)
-            except UpstreamError as error:
-                elapsed = asyncio.get_running_loop().time() - began
-                log.error("%s", failure_line(str(uuid.UUID(bytes=recording.id)), head, body, elapsed, error.kind))
-                await self._failed(error, outgoing, recording)
-        except asyncio.CancelledError:
-            if not departure.happened:
-                raise
-            recording.end(State.CLIENT_LEFT, error="the client left before the answer was complete")
-            if task.uncancel():  # somebody else wants an end as well
-                raise
+                await self._failed(error, client, recording)
+            finally:
+                log_failure(str(uuid.UUID(bytes=recording.id)), head, body, time.monotonic() - began, error.kind)
         finally:
-            departure.over = True
-            watcher.cancel()
             if answer is not None:
                 await answer.close()
 
-    def _headers(self, head: RequestHead, body: bytes) -> list[Header]:
+    def _demoted(self, head: RequestHead, body: bytes) -> bytes | None:
+        """Return the body that asks for a stream in the place of one that asks for a message, where that is wanted."""
+        wanted = self._rules.demote and head.method == "POST" and head.path == MESSAGES
+        return ask_for_stream(body) if wanted else None
+
+    async def _send(self, head: RequestHead, client: Client, body: bytes, recording: Recording) -> Answer:
+        """Return the answer that counts, after as many attempts in vain as the rules allow."""
+        header_list = self._headers(head, client, body)
+        tried = 0
+        while True:
+            tried += 1
+            try:
+                answer = await self._upstream.send(head, header_list, body)
+            except UpstreamError as error:
+                wait = self._rules.retries.after_failure(error.kind, tried)
+                if wait is None:
+                    raise
+                attempt = Attempt(error.kind, str(error), wait_ms=wait * 1000)
+            else:
+                wait = self._rules.retries.after_answer(answer.head, tried, time.time())
+                if wait is None:
+                    return answer
+                await answer.close()
+                attempt = Attempt("status", status=answer.head.status, wait_ms=wait * 1000)
+            recording.retry(attempt)
+            await asyncio.sleep(wait)
+
+    def _headers(self, head: RequestHead, client: Client, body: bytes) -> list[Header]:
         passed = [(name, value) for name, value in headers.end_to_end(head.headers) if name not in NOT_PASSED]
         if body or head.method in ("POST", "PUT", "PATCH"):
             passed.append((b"content-length", b"%d" % len(body)))
         if not any(name == b"anthropic-version" for name, _ in passed):
             passed.append((b"anthropic-version", self._rules.version))
+        if self._rules.api_key and self._gate.lends(client.head.headers):
+            passed.append((b"x-api-key", self._rules.api_key))
         return passed
 
-    async def _pass_on(self, answer: Answer, outgoing: _Outgoing, recording: Recording) -> None:
+    async def _pass_on(self, answer: Answer, client: Client, recording: Recording) -> None:
         """Pass the answer on as it comes, and have its end on record before the client can see it."""
-        recording.head(answer.head)
-        await outgoing.start(answer.head.status, headers.end_to_end(answer.head.headers))
+        await client.start(answer.head.status, headers.end_to_end(answer.head.headers))
         missing = _content_length(answer.head.headers)
         async for chunk in answer.chunks():
             recording.chunk(chunk)
             if missing is not None:
                 missing -= len(chunk)
                 if missing <= 0:
-                    recording.end(State.COMPLETE)
-                    await self._settled(SETTLE_S)
-            await outgoing.body(chunk)
+                    await self._complete(recording)
+            await client.body(chunk)
         if recording.ended is None:
-            recording.end(State.COMPLETE)
-            await self._settled(SETTLE_S)
-        await outgoing.finish()
+            await self._complete(recording)
+        await client.finish()
 
-    async def _failed(self, error: UpstreamError, outgoing: _Outgoing, recording: Recording) -> None:
+    async def _as_one_message(self, answer: Answer, client: Client, recording: Recording) -> None:
+        """Give a client that wanted one message the one that a stream comes to."""
+        message = OneMessage(answer.head)
+        async for chunk in answer.chunks():
+            recording.chunk(chunk)
+            message.feed(chunk)
+        status, header_list, body = message.answer()
+        await self._complete(recording)
+        await client.answer(status, header_list, body)
+
+    async def _complete(self, recording: Recording) -> None:
+        recording.end(State.COMPLETE)
+        await self._settled(SETTLE_S)
+
+    async def _failed(self, error: UpstreamError, client: Client, recording: Recording) -> None:
         """Tell the client where it has seen nothing yet; else leave its connection to break, never to end cleanly."""
-        if outgoing.started:
+        if client.started or recording.status is not None:
             recording.end(State.FAILED, error=str(error), error_kind=error.kind)
-        else:
-            await self._answer(outgoing, recording, error.status, str(error), error.kind)
+        if not client.started:
+            await self._answer(client, recording, error.status, str(error), error.kind)
 
-    async def _answer(
-        self, outgoing: _Outgoing, recording: Recording, status: int, message: str, error_kind: str
-    ) -> None:
+    async def _answer(self, client: Client, recording: Recording, status: int, message: str, error_kind: str) -> None:
         body = error_body(status, message)
         answer_headers = json_headers(body)
-        recording.answered_here(status, answer_headers, body)
-        recording.end(State.FAILED, error=message, error_kind=error_kind)
-        await outgoing.start(status, answer_headers)
-        await outgoing.body(body)
-        await outgoing.finish()
-
-
-class _Outgoing:
-    """The client's side of one exchange."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.started = False
-
-    async def start(self, status: int, header_list: list[Header]) -> None:
-        self.started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": header_list})
-
-    async def body(self, chunk: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-    async def finish(self) -> None:
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-class _Departure:
-    """Notices when the client leaves, and cancels the work that was done for it."""
-
-    def __init__(self, task: asyncio.Task[Any]) -> None:
-        self._task = task
-        self.happened = False
-        self.over = False
-
-    async def watch(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        if not self.over:
-            self.happened = True
-            self._task.cancel()
-
-
-def request_head(scope: Scope) -> RequestHead:
-    """Return the head of the request that an ASGI scope describes."""
-    return RequestHead(scope["method"], scope["raw_path"], scope["query_string"], list(scope["headers"]))
+        if recording.ended is None:
+            recording.answered_here(status, answer_headers, body)
+            recording.end(State.FAILED, error=message, error_kind=error_kind)
+        await client.answer(status, answer_headers, body)
 
 
 def refuse(head: RequestHead) -> None:

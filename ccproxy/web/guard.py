@@ -1,8 +1,9 @@
-"""The outermost guard: it stands around everything and concludes every exchange exactly once.
+"""The outermost guard: it stands around everything, lets in who may come in, and concludes every exchange exactly once.
 
 A body generator that was never started has no `finally`, and a framework may lose a request before its own code runs; so the
 one place where an exchange surely ends is here. It also counts what is in flight, and writes the line of the access log.
-Refuses to know how requests are answered.
+Refuses to know how requests are answered. Who is refused here, for want of a token or because the proxy is stopping, leaves
+a line in the log and nothing on record.
 """
 
 from __future__ import annotations
@@ -12,27 +13,42 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ccproxy.auth import Gate, Refusal
 from ccproxy.lifecycle.board import Row
-from ccproxy.recorder import Recorder
+from ccproxy.recorder import Recorder, Recording
 from ccproxy.records import State
 from ccproxy.web.answers import error_body, json_headers
-from ccproxy.web.forward import Forwarder, Receive, Scope, Send
+from ccproxy.web.client import Application, Client, ClientLeftError, Receive, RefusedError, Scope, Send, peer_of
 
 log = logging.getLogger("ccproxy")
 access_log = logging.getLogger("ccproxy.access")
 
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+HERE = frozenset({b"/api/hello"})  # below /api/, and yet no data: the client's probe
+RETRY_AFTER_S = 2  # a proxy that is started again is back by then
+SWALLOWED_BYTES = 1 << 20  # of the body of a refused request: a client that still sends would not hear the answer
+SWALLOW_S = 2.0
 
 
 class Guard:
-    """The ASGI application: `/v1/*` goes to the forwarder, on record; everything else to `inner`."""
+    """The ASGI application: `/v1/*` goes to the forwarder, on record; the data API to `relay`; everything else to `inner`."""
 
-    def __init__(self, inner: Application, forwarder: Forwarder, recorder: Recorder, gauges: Row) -> None:
+    def __init__(
+        self,
+        inner: Application,
+        forward: Callable[[Client, Recording], Awaitable[None]],
+        relay: Callable[[Client], Awaitable[None]],
+        recorder: Recorder,
+        gate: Gate,
+        gauges: Row,
+    ) -> None:
         self._inner = inner
-        self._forward = forwarder
+        self._forward = forward
+        self._relay = relay
         self._recorder = recorder
+        self._gate = gate
         self._gauges = gauges
         self._in_flight = self._exchanges = 0
+        self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope."""
@@ -41,16 +57,25 @@ class Guard:
         elif scope["http_version"] == "2":
             await _refuse_version(send)
         elif scope["raw_path"].startswith(b"/v1/"):
-            await self._exchange(scope, receive, send)
+            await self._provider(scope, receive, send)
         else:
             await self._other(scope, receive, send)
 
-    async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _provider(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._gate.proxy(scope["headers"], peer_of(scope))
+        if refusal is None and self.draining:
+            refusal = Refusal(503, "the proxy is stopping, and takes nothing new")
+        if refusal is None:
+            await self._exchange(Client(scope, receive, send))
+        else:
+            await self._logged(scope, send, lambda noting: _refuse(Client(scope, receive, noting), refusal))
+
+    async def _exchange(self, client: Client) -> None:
         began = time.monotonic()
-        recording = self._recorder.start()
+        recording = self._recorder.start(client.head.path)
         self._count(1)
         try:
-            await self._forward(scope, receive, send, recording)
+            await self._forward(client, recording)
         except Exception as error:
             log.exception("%s: ccproxy itself failed", recording)
             recording.end(State.FAILED, error=f"ccproxy itself failed: {type(error).__name__}", error_kind="internal")
@@ -58,8 +83,8 @@ class Guard:
         finally:
             recording.end(State.INTERRUPTED, error="the proxy was stopped", error_kind="stopped")
             self._count(-1)
-            outcome = "" if recording.ended is State.COMPLETE else f" {recording.ended}"
-            _log(scope, recording.status, began, outcome)
+            outcome = "" if recording.ended is State.COMPLETE else str(recording.ended)
+            _log(client.head.method, client.head.path, recording.status, began, outcome)
 
     def _count(self, step: int) -> None:
         self._in_flight += step
@@ -68,6 +93,21 @@ class Guard:
         self._gauges.set("exchanges", self._exchanges)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["raw_path"]
+        if path.startswith(b"/api/") and path not in HERE:
+            refusal = self._gate.data(scope["method"], scope["headers"], peer_of(scope))
+            if refusal:
+                await self._logged(scope, send, lambda noting: _refuse(Client(scope, receive, noting), refusal))
+            else:
+                await self._logged(scope, send, lambda noting: self._relay(Client(scope, receive, noting)))
+        elif path.startswith(b"/openapi."):
+            await self._logged(scope, send, lambda noting: self._relay(Client(scope, receive, noting)))
+        else:
+            scope["ccproxy.trusted"] = self._gate.trusts(scope["headers"], peer_of(scope))
+            await self._logged(scope, send, lambda noting: self._inner(scope, receive, noting))
+
+    async def _logged(self, scope: Scope, send: Send, answer: Callable[[Send], Awaitable[None]]) -> None:
+        """Have something answered, and log with which status."""
         began = time.monotonic()
         status: list[int] = []
 
@@ -77,9 +117,27 @@ class Guard:
             await send(message)
 
         try:
-            await self._inner(scope, receive, noting)
+            await answer(noting)
         finally:
-            _log(scope, status[0] if status else None, began, "")
+            _log(scope["method"], scope["raw_path"], status[0] if status else None, began, "")
+
+
+async def _refuse(client: Client, refusal: Refusal) -> None:
+    """Answer somebody who does not come in. What is left of the request is read, up to a point, and thrown away."""
+    try:
+        async for _ in client.pieces(SWALLOWED_BYTES, SWALLOW_S):
+            pass
+    except ClientLeftError:
+        return
+    except RefusedError:
+        pass
+    body = error_body(refusal.status, refusal.message)
+    headers = [*json_headers(body), (b"connection", b"close")]
+    if refusal.challenge:
+        headers.append((b"www-authenticate", refusal.challenge.encode()))
+    if refusal.status == 503:
+        headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
+    await client.answer(refusal.status, headers, body)
 
 
 async def _refuse_version(send: Send) -> None:
@@ -89,8 +147,13 @@ async def _refuse_version(send: Send) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _log(scope: Scope, status: int | None, began: float, outcome: str) -> None:
-    path = scope["raw_path"].decode("latin-1")  # without the query, in which a token may stand
-    access_log.info(
-        "%s %s %s %.0f ms%s", scope["method"], path, status or "-", (time.monotonic() - began) * 1000, outcome
-    )
+def _log(method: str, path: bytes, status: int | None, began: float, outcome: str) -> None:
+    shown = path.decode("latin-1")  # without the query, in which a token may stand
+    took = (time.monotonic() - began) * 1000
+    if access_log.isEnabledFor(logging.INFO):
+        fields = {"method": method, "path": shown, "status": status, "duration_ms": round(took, 1), "outcome": outcome}
+        access_log.info(
+            "%s %s %s %.0f ms%s",
+            *(method, shown, status or "-", took, f" {outcome}" if outcome else ""),
+            extra={"fields": fields},
+        )

@@ -14,6 +14,7 @@ from ccproxy.journal import segments
 from ccproxy.lifecycle.board import Board
 
 INGEST_STATES = ("starting", "running", "waiting for the store", "off")
+HIDDEN = "ask on the proxy's own machine, or with its token"
 SILENT_S = 5.0  # ingest shows a sign of life several times a second; after this long it is taken for dead
 
 
@@ -26,24 +27,28 @@ class Status:
         self._clock = clock
         self._expected = ingest_expected
 
-    def report(self) -> dict[str, Any]:
-        """Return status, in_flight, draining, timestamp, journal (lag in bytes and seconds), ingest, dropped."""
+    def report(self, *, details: bool = True) -> dict[str, Any]:
+        """Return status, in_flight, draining, timestamp, exchanges, journal (lag in bytes and seconds), ingest, dropped.
+
+        Without `details`, errors are told without their sentences, in which paths of this machine stand.
+        """
         now = self._clock()
         draining = any(row.get("draining") for row in self._board.workers)
         return {
             "status": "draining" if draining else "healthy",
             "in_flight": self._board.total("in_flight"),
             "draining": draining,
+            "exchanges": self._board.total("exchanges"),
             "timestamp": datetime.fromtimestamp(now / 1e6, UTC).isoformat().replace("+00:00", "Z"),
-            "journal": self._journal_report(now),
-            "ingest": self._ingest_report(now),
+            "journal": self._journal_report(now, details),
+            "ingest": self._ingest_report(now, details),
             "dropped": {
                 "exchanges": self._board.total("dropped_exchanges"),
                 "bytes": self._board.total("dropped_bytes"),
             },
         }
 
-    def _journal_report(self, now: int) -> dict[str, Any]:
+    def _journal_report(self, now: int, details: bool) -> dict[str, Any]:
         ingest = self._board.ingest
         consumed = ingest.get("segment_bytes") - ingest.get("unread_bytes")
         lag = max(0, segments.total_bytes(self._journal) - consumed)
@@ -54,10 +59,10 @@ class Status:
         }
         trouble = next((row.text() for row in self._board.workers if row.text()), None)
         if trouble:
-            report["error"] = trouble
+            report["error"] = trouble if details else HIDDEN
         return report
 
-    def _ingest_report(self, now: int) -> dict[str, Any]:
+    def _ingest_report(self, now: int, details: bool) -> dict[str, Any]:
         row = self._board.ingest
         beat = row.get("heartbeat")
         if not self._expected:
@@ -68,5 +73,5 @@ class Status:
             return {"state": "down", "silent_seconds": round((now - beat) / 1e6, 1)}
         report: dict[str, Any] = {"state": INGEST_STATES[row.get("state")], "stored": row.get("stored")}
         if row.text():
-            report["error"] = row.text()
+            report["error"] = row.text() if details else HIDDEN
         return report

@@ -10,8 +10,10 @@ import asyncio
 import logging
 from typing import Any
 
+from ccproxy.auth import Gate, Policy
 from ccproxy.recorder import Recording
 from ccproxy.upstream import Limits, Upstream
+from ccproxy.web.client import Client, Patience
 from ccproxy.web.forward import Forwarder, Rules
 
 log = logging.getLogger("ccproxy")
@@ -35,7 +37,7 @@ async def rehearse() -> None:
             await upstream.start()
             try:
                 for _ in range(ROUNDS):
-                    await _exchange(Forwarder(upstream, Rules(b"2023-06-01", 0, 0), _settled))
+                    await _exchange(Forwarder(upstream, Rules(b"2023-06-01"), Gate(Policy()), _settled, Patience(0)))
             finally:
                 await upstream.close()
                 server.close()
@@ -64,7 +66,7 @@ async def _exchange(forwarder: Forwarder) -> None:
     async def send(_: dict[str, Any]) -> None:
         return
 
-    await forwarder(scope, receive, send, Recording(lambda *_: None, lambda: 0, bytes(16)))
+    await forwarder(Client(scope, receive, send), Recording(lambda *_: None, lambda: 0, bytes(16)))
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

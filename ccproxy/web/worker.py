@@ -12,14 +12,16 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import uvloop
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from ccproxy import settings as configuration
+from ccproxy.auth import Gate
 from ccproxy.journal.writer import JournalWriter
 from ccproxy.lifecycle import children, logs
 from ccproxy.lifecycle.board import Board, Row
@@ -28,14 +30,19 @@ from ccproxy.settings import Settings
 from ccproxy.upstream import Limits, Upstream, environment_proxy
 from ccproxy.web import orders
 from ccproxy.web.app import create_app
-from ccproxy.web.forward import Forwarder, Rules
-from ccproxy.web.guard import Application, Guard
+from ccproxy.web.client import Application, Patience
+from ccproxy.web.forward import Forwarder
+from ccproxy.web.guard import Guard
+from ccproxy.web.relay import Relay
 from ccproxy.web.status import Status
 from ccproxy.web.warming import rehearse
+from ccproxy.web.wishes import capture_limits, policy_of, rules_of
 
 log = logging.getLogger("ccproxy")
 
-DRAIN_S = 32 * 60.0  # the longest answer that was ever seen to be worth waiting for, and then some
+CLOSE_S = 5.0  # for connections on which nothing runs any more
+DRAIN_POLL_S = 0.05
+API_LIMITS = Limits(connect=5.0, head=60.0)
 GAUGE_S = 0.2
 LEAP_NS = 1_000_000_000
 MAX_HEADER_BYTES = 1 << 18
@@ -70,10 +77,11 @@ def new_id() -> bytes:
 
 
 class Worker:
-    """Everything that one worker process holds."""
+    """The pieces of one worker process."""
 
-    def __init__(self, settings: Settings, board: Board, index: int) -> None:
-        self.gauges: Row = board.workers[index]
+    def __init__(self, settings: Settings, board: Board, task: children.Task) -> None:
+        self.board = board
+        self.gauges: Row = board.workers[task.index]
         self.gauges.clear()
         clock = new_clock()
         self.journal = JournalWriter(settings.storage.journal_dir, new_id().hex())
@@ -83,11 +91,40 @@ class Worker:
             Limits(provider.connect_timeout, provider.response_header_timeout, provider.idle_timeout),
             environment_proxy(provider.base_url),
         )
-        rules = Rules(provider.version.encode(), settings.server.max_body, settings.server.timeouts.read)
-        forwarder = Forwarder(self.upstream, rules, self.journal.settled)
+        self.api = Upstream("http://ccproxy", API_LIMITS, socket=task.api)
+        self.relay = Relay(self.api)
+        self.patience = Patience(settings.server.timeouts.write)
+        gate = Gate(policy_of(settings))
         status = Status(board, settings.storage.journal_dir, lambda: time.time_ns() // 1000)
-        recorder = Recorder(self.journal.append, clock, new_id)
-        self.app = Guard(cast(Application, create_app(status).asgi_app), forwarder, recorder, self.gauges)
+        self.app = Guard(
+            cast(Application, create_app(status).asgi_app),
+            Forwarder(self.upstream, rules_of(settings), gate, self.journal.settled, self.patience),
+            self.relay,
+            Recorder(self.journal.append, clock, new_id, capture_limits(settings)),
+            gate,
+            self.gauges,
+        )
+
+    async def start(self) -> None:
+        """Open the pools."""
+        await rehearse()
+        await self.upstream.start()
+        await self.api.start()
+
+    async def close(self) -> None:
+        """Close the pools, and the journal."""
+        await self.upstream.close()
+        await self.api.close()
+        self.journal.close()
+
+    async def drained(self, drain: asyncio.Event) -> None:
+        """Wait for the order to drain, take nothing new from then on, and wait until nothing runs, here and in the others."""
+        await drain.wait()
+        self.app.draining = True
+        self.gauges.set("draining", 1)
+        while self.board.total("in_flight"):  # noqa: ASYNC110 (other processes count in it)
+            await asyncio.sleep(DRAIN_POLL_S)
+        self.relay.stop()
 
     async def show_gauges(self) -> None:
         """Keep the board's picture of the journal up to date."""
@@ -110,32 +147,42 @@ def server_config(settings: Settings, sockets: list[int]) -> Config:
     config.h11_max_incomplete_size = MAX_HEADER_BYTES
     config.keep_alive_timeout = settings.server.timeouts.idle or configuration.LONGEST_DURATION
     config.keep_alive_max_requests = 1 << 40
-    config.graceful_timeout = DRAIN_S
+    config.graceful_timeout = CLOSE_S
     config.accesslog = None
     config.errorlog = None
     return config
 
 
+def _complain(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what went wrong outside of any request; a connection that was cut on purpose is nothing that did."""
+    error = context.get("exception")
+    if not isinstance(error, asyncio.CancelledError):
+        log.error("%s", context.get("message"), exc_info=error)
+
+
 async def run(task: children.Task) -> None:
     """Serve until told to stop."""
     settings = configuration.parse(task.settings_json())
-    worker = Worker(settings, Board(Path(task.board), task.workers), task.index)
+    worker = Worker(settings, Board(Path(task.board), task.workers), task)
     drain, stop = asyncio.Event(), asyncio.Event()
 
     def obey(order: str) -> None:
         """Drain on every order; stop at once on some."""
         drain.set()
-        worker.gauges.set("draining", 1)
         if order in ("stop", orders.GONE):
+            config.graceful_timeout = 0
             stop.set()
 
-    await rehearse()
-    await worker.upstream.start()
+    config = server_config(settings, task.sockets)
+    asyncio.get_running_loop().set_exception_handler(_complain)
+    await worker.start()
     try:
         async with asyncio.TaskGroup() as group:
-            helpers = [group.create_task(orders.listen(obey)), group.create_task(worker.show_gauges())]
+            helpers = [
+                group.create_task(work) for work in (orders.listen(obey), worker.show_gauges(), worker.patience.run())
+            ]
             serving = group.create_task(
-                serve(worker.app, server_config(settings, task.sockets), shutdown_trigger=drain.wait)  # type: ignore[arg-type]
+                serve(worker.app, config, shutdown_trigger=partial(worker.drained, drain))  # type: ignore[arg-type]
             )
             stopping = group.create_task(stop.wait())
             worker.gauges.set("pid", os.getpid())
@@ -143,8 +190,7 @@ async def run(task: children.Task) -> None:
             for other in (serving, stopping, *helpers):
                 other.cancel()
     finally:
-        await worker.upstream.close()
-        worker.journal.close()
+        await worker.close()
 
 
 def main() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import sys
 import threading
 from dataclasses import dataclass
+from datetime import datetime
 
 import pytest
 
@@ -21,6 +23,7 @@ class Wishes:
 
     access: bool = True
     level: str = "info"
+    format: str = "text"
 
 
 class Slow(io.StringIO):
@@ -107,3 +110,20 @@ def test_a_line_is_written_as_things_stood(monkeypatch: pytest.MonkeyPatch) -> N
         logging.getLogger("ccproxy").info("said %s", values[0])
         values[0] = "late"
     assert "said early" in stream.getvalue()
+
+
+def test_json_lines_are_objects_with_the_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the format json each line is one object: time, level, logger, message, what its caller named, and the traceback."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with logs.to_stderr(Wishes(format="json")):
+        logging.getLogger("ccproxy").warning('said "%s"', "a\nb", extra={"fields": {"status": 200}})
+        try:
+            raise ValueError("why")
+        except ValueError:
+            logging.getLogger("ccproxy").exception("failed")
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert first["message"] == 'said "a\nb"'
+    assert (first["level"], first["logger"], first["status"]) == ("warning", "ccproxy", 200)
+    assert datetime.fromisoformat(first["time"]).tzinfo is not None
+    assert "ValueError: why" in second["exception"]

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from ccproxy.web.failure import failure_line
+from ccproxy.web.failure import failure_fields, failure_line
 from ccproxy.wire import RequestHead
 from tests.support.proxy import Proxy, client, request
 
@@ -17,7 +17,7 @@ def test_the_line_has_all_nine_fields() -> None:
     """Each field is one `key=value`, quoted where a value is not one word; secrets in the query are masked."""
     head = RequestHead("POST", b"/v1/messages", b"beta=true&api_key=secret", [(b"anthropic-beta", b"one, two")])
     body = b'{"model":"claude-opus-4-8","stream":true,"thinking":{"type":"adaptive"},"messages":[]}'
-    line = failure_line("id-1", head, body, 1.23456, "connect")
+    line = failure_line(failure_fields("id-1", head, body, 1.23456, "connect"))
     assert re.findall(r"(\w+)=", re.sub(r"query=\S+", "query=", line)) == KEYS
     assert "model=claude-opus-4-8 stream=true body_bytes=86 has_thinking=true" in line
     assert 'anthropic_beta="one, two"' in line
@@ -27,9 +27,11 @@ def test_the_line_has_all_nine_fields() -> None:
 
 def test_a_body_that_says_nothing_gives_dashes() -> None:
     """Garbage has no model and no flags, and a line all the same; nothing in it can begin a second one."""
-    line = failure_line("id-2", RequestHead("GET", b"/v1/models", b"", []), b"\xff", 0, "connect")
+    line = failure_line(failure_fields("id-2", RequestHead("GET", b"/v1/models", b"", []), b"\xff", 0, "connect"))
     assert "model=- stream=false body_bytes=1 has_thinking=false anthropic_beta=- query=-" in line
-    nasty = failure_line("id-3", RequestHead("POST", b"/", b"", []), json.dumps({"model": "a\nb c"}).encode(), 0, "x")
+    nasty = failure_line(
+        failure_fields("id-3", RequestHead("POST", b"/", b"", []), json.dumps({"model": "a\nb c"}).encode(), 0, "x")
+    )
     assert "\n" not in nasty
     assert 'model="a\\nb c"' in nasty
 
