@@ -9,12 +9,55 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from ccproxy.records import Entry, Position
+from ccproxy.records import Entry, Position, Timeline
 
 Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which exchanges are asked for. What is left out asks nothing; times are microseconds since 1970.
+
+    `model` and `project` (the working directory) ask for a piece of the name, in any case. `agent` is an agent's id, or
+    `main` for everything that no agent asked. `words` must all stand in one content block; what matches is the exchange in
+    which that block first stood: whose answer it is in, or whose request was the first to end with it or below it. Where a
+    session is asked for as well, it is the first one of that session.
+    """
+
+    model: str | None = None
+    statuses: tuple[range, ...] = ()
+    state: str | None = None
+    session: str | None = None
+    agent: str | None = None
+    kind: str | None = None
+    provider: str | None = None
+    project: str | None = None
+    since: int | None = None
+    until: int | None = None
+    words: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of what a filter lets through, how much that is in all, and whether there is more behind these rows."""
+
+    rows: list[Record]
+    total: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A message of a session in its place in the tree: its node, and the part that holds its JSON."""
+
+    digest: bytes
+    parent: bytes | None
+    role: str
+    message: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +127,58 @@ class Store(ABC):
     @abstractmethod
     def search(self, words: str, *, limit: int) -> list[Found]:
         """Return content blocks in which all of `words` stand, best first."""
+
+    # Lists ------------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Show the store as of one moment to everything that is read inside."""
+
+    @abstractmethod
+    def listing(self, wanted: Filter, *, limit: int, offset: int = 0, before: str | None = None) -> Page:
+        """Return exchange rows, newest first, after `offset` of those with ids below `before`; the total knows neither."""
+
+    @abstractmethod
+    def named(self, id_part: str) -> list[Record]:
+        """Return the exchange whose id this is, or up to two whose id begins or ends with it."""
+
+    @abstractmethod
+    def timeline(self, exchange: str) -> Timeline | None:
+        """Return the arrival, kind and size of each stream event of an answer; None where it was no stream."""
+
+    @abstractmethod
+    def usage(self, wanted: Filter) -> list[Record]:
+        """Return counts and tokens by day (UTC) and model, newest day first."""
+
+    @abstractmethod
+    def states(self, wanted: Filter) -> dict[str, int]:
+        """Return how many exchanges there are in each state."""
+
+    @abstractmethod
+    def sessions(self, wanted: Filter, *, limit: int, offset: int = 0) -> Page:
+        """Return sessions with an exchange that the filter lets through, the one with the newest exchange first.
+
+        A row tells about the whole session: figures, `title` (the text of the answer in which the model named it) and
+        `first_texts` (the texts of the first user message).
+        """
+
+    @abstractmethod
+    def session_exchanges(self, session: str) -> list[Record]:
+        """Return the exchange rows of a session, oldest first."""
+
+    @abstractmethod
+    def branches(self, session: str) -> list[Branch]:
+        """Return every message of a session's conversations in its place, those that other sessions brought in included."""
+
+    @abstractmethod
+    def messages(self, digests: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the JSON of messages by the digests under which branches name them."""
+
+    @abstractmethod
+    def producers(self, digests: Sequence[bytes]) -> dict[bytes, Record]:
+        """Return, by node, the row of the exchange whose answer it is, the first where there are several."""
+
+    # Figures ----------------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def stats(self) -> Record:

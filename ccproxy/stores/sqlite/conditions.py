@@ -1,0 +1,123 @@
+"""What a filter comes to in SQL, and how the words of a search find the exchange in which they first stood.
+
+Gives texts with named parameters, all of which are values. Refuses to run them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ccproxy.stores.contract import Filter
+
+Parameters = dict[str, Any]
+_LARGEST = (1 << 63) - 1
+
+WENT_WRONG = "(state IN ('failed', 'interrupted') OR status >= 400 OR api_error IS NOT NULL)"
+_COLUMNS = {"state": "state", "session": "session_id", "kind": "kind", "provider": "provider"}
+_WITHIN = (
+    # The nodes of the session that is asked for: from its exchanges up to the roots of their conversations.
+    "mine (digest, parent) AS MATERIALIZED (SELECT digest, parent FROM nodes WHERE digest IN"
+    " (SELECT tip FROM exchanges WHERE session_id = :session UNION SELECT reply FROM exchanges WHERE session_id = :session)"
+    " UNION SELECT n.digest, n.parent FROM mine JOIN nodes n ON n.digest = mine.parent),"
+)
+
+
+def where(wanted: Filter) -> tuple[str, Parameters]:
+    """Return the condition for rows of `exchanges`, and its parameters."""
+    terms, parameters = ["1"], Parameters()
+    for name, column in _COLUMNS.items():
+        if (value := getattr(wanted, name)) is not None:
+            terms.append(f"{column} = :{name}")
+            parameters[name] = value
+    if wanted.model is not None:
+        terms.append(f"({_contains('requested_model', 'model')} OR {_contains('routed_model', 'model')})")
+        parameters["model"] = wanted.model
+    if wanted.project is not None:
+        terms.append(_contains("cwd", "project"))
+        parameters["project"] = wanted.project
+    if wanted.agent is not None:
+        terms.append("agent_id IS NULL AND kind <> 'subagent'" if wanted.agent == "main" else "agent_id = :agent")
+        parameters["agent"] = wanted.agent
+    if wanted.statuses:
+        terms.append(f"({' OR '.join(_between(codes) for codes in wanted.statuses)})")
+    if wanted.since is not None:
+        terms.append("started_at >= :since")
+        parameters["since"] = _bounded(wanted.since)
+    if wanted.until is not None:
+        terms.append("started_at < :until")
+        parameters["until"] = _bounded(wanted.until)
+    if words := match(wanted.words or ""):
+        terms.append(f"id IN ({first_stood(within_session=wanted.session is not None)})")
+        parameters["words"] = words
+    return " AND ".join(terms), parameters
+
+
+def _contains(column: str, name: str) -> str:
+    """Compare without regard to case, and without wildcards."""
+    return f"instr(lower({column}), lower(:{name})) > 0"
+
+
+def _between(codes: range) -> str:
+    return f"status BETWEEN {int(codes.start)} AND {int(codes.stop) - 1}"
+
+
+def _bounded(moment: int) -> int:
+    return max(-_LARGEST, min(_LARGEST, moment))
+
+
+def match(words: str) -> str:
+    """Return the full-text query that asks for all words, whatever they are written with; empty where there are none."""
+    plain = words.replace("\0", " ").encode("utf-8", "replace").decode()
+    return " ".join('"' + word.replace('"', '""') + '"' for word in plain.split())
+
+
+def first_stood(*, within_session: bool) -> str:
+    """Return the query for the ids of the exchanges in which the blocks that match `:words` first stood.
+
+    A node is an exchange's where it is its answer, or its request's last message. A node that is nobody's came with a request
+    that ends further down: the walk goes down until it meets nodes that are somebody's.
+    """
+    further = " AND n.digest IN (SELECT digest FROM mine)" if within_session else ""
+    return (
+        f"WITH RECURSIVE {_WITHIN if within_session else ''}{_hit(within_session)},"
+        f" landed (digest, made, sent) AS MATERIALIZED (SELECT digest, {_earliest('hit', within_session)} FROM hit),"
+        " below (digest, made, sent) AS (SELECT * FROM landed WHERE made IS NULL AND sent IS NULL"
+        f" UNION SELECT n.digest, {_earliest('n', within_session)} FROM below JOIN nodes n ON n.parent = below.digest"
+        f" WHERE below.made IS NULL AND below.sent IS NULL{further})"
+        " SELECT coalesce(min(made, sent), made, sent) AS id"
+        " FROM (SELECT made, sent FROM landed UNION ALL SELECT made, sent FROM below)"
+        " WHERE made IS NOT NULL OR sent IS NOT NULL"
+    )
+
+
+def _hit(within_session: bool) -> str:
+    place = "mine CROSS JOIN blocks ON node = digest" if within_session else "blocks"
+    found = "SELECT rowid FROM block_search WHERE block_search MATCH :words"
+    return f"hit (digest) AS MATERIALIZED (SELECT DISTINCT node FROM {place} WHERE id IN ({found}))"
+
+
+def _earliest(node: str, within_session: bool) -> str:
+    session = " AND session_id = :session" if within_session else ""
+    return ", ".join(
+        f"(SELECT min(id) FROM exchanges WHERE {column} = {node}.digest{session})" for column in ("reply", "tip")
+    )
+
+
+def sessions_in_which_it_stood() -> str:
+    """Return the query for the sessions that sent or were answered with a block that matches `:words`, each of them."""
+    somebodys = " OR ".join(
+        f"EXISTS (SELECT 1 FROM exchanges WHERE {column} = below.digest)" for column in ("reply", "tip")
+    )
+    owners = " UNION ".join(
+        f"SELECT session_id FROM below CROSS JOIN exchanges ON {column} = digest" for column in ("reply", "tip")
+    )
+    return (
+        f"WITH RECURSIVE {_hit(False)}, below (digest) AS (SELECT digest FROM hit UNION SELECT n.digest FROM below"
+        f" JOIN nodes n ON n.parent = below.digest WHERE NOT ({somebodys})) {owners}"
+    )
+
+
+def marks(values: Sequence[object]) -> str:
+    """Return as many question marks as there are values."""
+    return ", ".join("?" * len(values))
