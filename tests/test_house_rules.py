@@ -28,6 +28,8 @@ LAYERS = {
     "ccproxy.ingest": 3,
     "ccproxy.stores": 3,
     "ccproxy.lifecycle": 3,
+    "ccproxy.live": 3,
+    "ccproxy.transcripts": 3,
     "ccproxy.web": 4,
     "ccproxy.cli": 5,
     "ccproxy.__main__": 6,
@@ -38,7 +40,9 @@ ORDER_IN_EDGE = {
     "ccproxy.journal": 0,
     "ccproxy.upstream": 0,
     "ccproxy.stores": 0,
+    "ccproxy.transcripts": 0,
     "ccproxy.ingest": 1,
+    "ccproxy.live": 2,
 }
 
 # One library, one door: the only places in which it may be imported.

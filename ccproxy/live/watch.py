@@ -1,0 +1,229 @@
+"""All exchanges that run: journal frames in, events out.
+
+Knows what a frame says, how a request introduces itself, and when an exchange is over: when it says so, when its writer is dead,
+or when the journal has let go of the segment in which it began. Refuses to know files and listeners.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Set
+from typing import NamedTuple
+
+import msgspec
+
+from ccproxy.ingest.encodings import ContentDecoder
+from ccproxy.live.answer import SLICE_BYTES, Answer
+from ccproxy.live.blocks import KEPT_CHARACTERS
+from ccproxy.live.events import Ended, Event, Exchange, Head, Retry, Running, moment, usage_of
+from ccproxy.protocol.anatomy import read_anatomy
+from ccproxy.protocol.parts import take_apart
+from ccproxy.protocol.usage import Tokens
+from ccproxy.records import Attempt, Ending, Frame, FrameKind, Heading, Opening, Position, State
+
+MAX_REQUEST_BYTES = 64 << 20  # of a larger request only the headers are read
+DIED = "the proxy died while this exchange was running"
+
+_opening = msgspec.json.Decoder(Opening).decode
+_attempt = msgspec.json.Decoder(Attempt).decode
+_heading = msgspec.json.Decoder(Heading).decode
+_ending = msgspec.json.Decoder(Ending).decode
+_ENDS = (FrameKind.END, FrameKind.END_CUT)
+
+
+class Told(NamedTuple):
+    """Events, and the exchange they are about."""
+
+    exchange: Exchange
+    events: list[Event]
+
+
+class _Request:
+    """A request body on its way in."""
+
+    def __init__(self, opening: Opening) -> None:
+        names = {name.lower(): value for name, value in opening.headers}
+        self._decoder = ContentDecoder(None if opening.plain else names.get("content-encoding"))
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def add(self, data: bytes) -> None:
+        """Take a piece; what is more than can be read is let go."""
+        for place in range(0, len(data), SLICE_BYTES):
+            if self._size > MAX_REQUEST_BYTES:
+                self._pieces = []
+                return
+            piece = self._decoder.feed(data[place : place + SLICE_BYTES])
+            self._size += len(piece)
+            self._pieces.append(piece)
+
+    def body(self) -> bytes:
+        """Return the body; nothing where it cannot be read."""
+        return b"" if self._decoder.problem or self._size > MAX_REQUEST_BYTES else b"".join(self._pieces)
+
+
+class _Running:
+    """One exchange."""
+
+    def __init__(self, frame: Frame, first: Position, limit: int) -> None:
+        self.first = first
+        self.opened_at = frame.at
+        self.opening = _opening(frame.data)
+        self.request: _Request | None = _Request(self.opening)
+        self.attempts = 1
+        self.status: int | None = None
+        self.answer: Answer | None = None
+        self._limit = limit
+        name = str(uuid.UUID(bytes=frame.exchange))
+        self.exchange = Exchange(name, moment(frame.at), self.opening.method, self.opening.path)
+
+    def take(self, frame: Frame) -> list[Event]:
+        """Return what a frame says."""
+        if frame.kind is FrameKind.REQUEST:
+            if self.request is not None:
+                self.request.add(frame.data)
+            return []
+        if frame.kind is FrameKind.CHUNK:
+            return self.answer.feed(frame.data) if self.answer else []
+        found = self._complete()
+        if frame.kind is FrameKind.RETRY:
+            found.append(self._retry(_attempt(frame.data)))
+        elif frame.kind is FrameKind.HEAD:
+            found.append(self._head(_heading(frame.data)))
+        elif frame.kind in _ENDS:
+            found += self._end(frame.at, _ending(frame.data))
+        return found
+
+    def over(self, state: State | None, error: str | None = None) -> list[Event]:
+        """Return how an exchange ended that did not say so itself."""
+        return [*self._close(), Event("ended", self._ended(state, None, error))]
+
+    def shown(self) -> Running:
+        """Return how it stands, for the snapshot."""
+        answer = self.answer
+        if answer is None:
+            return Running(self.exchange, self.attempts, self.status)
+        return Running(
+            self.exchange, self.attempts, self.status, answer.message, answer.blocks.said(),
+            usage_of(self.exchange.id, answer.usage), answer.stop.stop_reason if answer.stop else None, answer.error,
+        )  # fmt: skip
+
+    def _complete(self) -> list[Event]:
+        """Read the request, once it is there."""
+        if self.request is None:
+            return []
+        opening, body, self.request = self.opening, self.request.body(), None
+        said = read_anatomy(opening.method, opening.path, opening.headers, take_apart(body))
+        self.exchange = msgspec.structs.replace(
+            self.exchange, complete=True, model=said.model, session_id=said.session_id, agent_id=said.agent_id,
+            parent_agent_id=said.parent_agent_id, agent_type=said.agent_type, kind=said.kind, stream=said.stream,
+        )  # fmt: skip
+        return [Event("exchange", self.exchange)]
+
+    def _retry(self, attempt: Attempt) -> Event:
+        self.attempts += 1
+        said = Retry(self.exchange.id, attempt.kind, attempt.error, attempt.status, attempt.wait_ms)
+        return Event("retry", said)
+
+    def _head(self, heading: Heading) -> Event:
+        self.status = heading.status
+        self.answer = Answer(self.exchange.id, heading, self._limit)
+        return Event("head", Head(self.exchange.id, heading.status))
+
+    def _end(self, at: int, ending: Ending) -> list[Event]:
+        duration = max(0, at - self.opened_at) / 1000
+        return [*self._close(), Event("ended", self._ended(ending.state, duration, ending.error, ending.error_kind))]
+
+    def _close(self) -> list[Event]:
+        return self.answer.close() if self.answer else []
+
+    def _ended(self, state: State | None, duration: float | None, error: str | None, kind: str | None = None) -> Ended:
+        counted = self.answer.usage if self.answer else Tokens()
+        reason = self.answer.stop.stop_reason if self.answer and self.answer.stop else None
+        return Ended(
+            self.exchange.id, state, self.status, error, kind, duration, reason,
+            counted.input, counted.output, counted.cache_read, counted.cache_write,
+        )  # fmt: skip
+
+
+class Watch:
+    """The running exchanges of all writers."""
+
+    def __init__(self, limit: int = KEPT_CHARACTERS) -> None:
+        """Start with none; `limit` is how many characters of each answer are kept."""
+        self._limit = limit
+        self._running: dict[bytes, _Running] = {}
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def take(self, frame: Frame, position: Position) -> Told | None:
+        """Return what a frame says; None where it says nothing, is unreadable, or belongs to no exchange that is known."""
+        running = self._running.get(frame.exchange)
+        try:
+            if frame.kind is FrameKind.OPEN:
+                return self._open(frame, position)
+            if running is None:
+                return None
+            if frame.kind in _ENDS:
+                del self._running[frame.exchange]
+            events = running.take(frame)
+        except msgspec.MsgspecError:
+            events = running.over(None) if running and frame.kind in _ENDS else []
+        return Told(running.exchange, events) if running and events else None
+
+    def died(self, writer: str) -> Iterator[Told]:
+        """Give up the exchanges of a writer that is dead, everything of which was read."""
+        yield from self._give_up({writer: None}, State.INTERRUPTED, DIED)
+
+    def released(self, kept: Mapping[str, int], behind: Set[str]) -> Iterator[Told]:
+        """Give up the exchanges whose first segment is gone: they are over, and the store has them.
+
+        `kept` is each writer's first segment that is left; a writer that is missing has none. Of the writers `behind` more may
+        have to be read, among it the end of such an exchange.
+        """
+        writers = {running.first.writer for running in self._running.values()} - behind
+        yield from self._give_up({writer: kept.get(writer) for writer in writers}, None, None)
+
+    def shown(self) -> Iterator[Running]:
+        """Yield how each exchange stands, oldest first."""
+        for running in self._running.values():
+            yield running.shown()
+
+    def _open(self, frame: Frame, position: Position) -> Told | None:
+        if frame.exchange in self._running:
+            return None
+        running = self._running[frame.exchange] = _Running(frame, position, self._limit)
+        return Told(running.exchange, [Event("exchange", running.exchange)])
+
+    def _give_up(self, gone: Mapping[str, int | None], state: State | None, error: str | None) -> Iterator[Told]:
+        """End the exchanges that began before their writer's segment in `gone`, or anywhere where that is None."""
+        for key, running in list(self._running.items()):
+            writer = running.first.writer
+            first = gone.get(writer)
+            if writer in gone and (first is None or running.first.segment < first):
+                del self._running[key]
+                yield Told(running.exchange, running.over(state, error))
+
+
+class Backlog:
+    """What the journal held before anybody looked: kept unread, and let go with the exchange that it belongs to."""
+
+    def __init__(self) -> None:
+        self._frames: dict[bytes, list[tuple[Frame, Position]]] = {}
+
+    def add(self, frame: Frame, position: Position) -> None:
+        """Keep a frame as long as its exchange runs."""
+        if frame.kind is FrameKind.OPEN:
+            self._frames.setdefault(frame.exchange, []).append((frame, position))
+        elif frame.kind in _ENDS:
+            self._frames.pop(frame.exchange, None)
+        elif frame.exchange in self._frames:
+            self._frames[frame.exchange].append((frame, position))
+
+    def read_by(self, watch: Watch) -> None:
+        """Hand over what is left. Nobody is told: it comes before the first snapshot."""
+        for frames in self._frames.values():
+            for frame, position in frames:
+                watch.take(frame, position)
+        self._frames = {}
