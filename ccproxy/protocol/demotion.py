@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from ccproxy.protocol.fragment import closed
 from ccproxy.protocol.parts import json_value
 from ccproxy.protocol.surrogates import decoded
 
@@ -38,7 +39,6 @@ _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _KEY = re.compile(rb"[\s,]*(%s)\s*:\s*" % _STRING, re.DOTALL)
 _SCALAR = re.compile(rb"%s|[^\s,}\]]+" % _STRING, re.DOTALL)
 _STRING_OR_BRACKET = re.compile(rb"%s|[][{}]" % _STRING, re.DOTALL)
-_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[][{},]', re.DOTALL)
 _AFTER_VALUE = b",} \t\r\n"
 _NO_STREAM = (b"false", b"null")
 
@@ -114,30 +114,9 @@ def _block(block: Object) -> Object:
     kept = {key: value for key, value in block.items() if key != "_unknown_deltas"}
     match kept.get("input"):
         case {"_partial_json": str(text), **others} if not others and text.lstrip().startswith("{"):
-            whole = _whole_part(text)
-            kept["input"] = kept["input"] if whole is None else whole
+            whole = closed(text)
+            kept["input"] = kept["input"] if whole is None else json_value(whole.encode())
     return kept
-
-
-def _whole_part(text: str) -> Any:
-    """Return what of a JSON object that broke off is whole, or None where it is no JSON up to there either."""
-    open_, cut = [], 0
-    for found in _TOKEN.finditer(text):
-        match found[0]:
-            case "{" | "[" as bracket:
-                open_.append("}" if bracket == "{" else "]")
-                cut = found.end()
-            case "}" | "]":
-                del open_[-1:]
-                cut = found.end()
-            case ",":
-                cut = found.start()
-    closing = "".join(reversed(open_))
-    for end in (len(text), cut):
-        value = json_value((text[:end] + closing).encode("utf-8", "surrogatepass"))
-        if value is not None:
-            return value
-    return None
 
 
 def error_status(payload: Object) -> int:
