@@ -1,7 +1,7 @@
 """`ccproxy config`: what is set, and by what.
 
-Shows every setting with the source of its value, secrets by their hash. Changes nothing. Refuses to know what a setting is for,
-and to judge more than that a configuration can be read.
+Shows every setting with the source of its value, secrets by their hash; a password, which may be short enough to be guessed
+from one, not even so. Changes nothing. Refuses to know what a setting is for.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any
 
+from ccproxy import auth
 from ccproxy import settings as configuration
 from ccproxy.cli.terminal import clean_line, echo, json_text
 from ccproxy.protocol.headers import mask
 from ccproxy.settings import SETTINGS, Setting, Settings
+from ccproxy.web.wishes import policy_of
 
 WIDEST_VALUE = 48  # a longer value moves its source to the right, and is not cut
 NOT_SET = "not set"  # a secret
@@ -40,7 +42,8 @@ def example() -> None:
 
 
 def check(settings: Settings) -> None:
-    """Say that settings could be loaded, from where, and what of them does nothing."""
+    """Say that a proxy would start with these settings, where they are from, and what of them does nothing."""
+    auth.check(policy_of(settings))
     for line in _files(settings):
         echo(clean_line(line))
     echo("the configuration is fine")
@@ -57,8 +60,15 @@ def _files(settings: Settings) -> list[str]:
 def _text(row: Setting, settings: Settings) -> str:
     value = attrgetter(row.key)(settings)
     if row.secret:
-        return mask(value.encode()) or NOT_SET
+        return _hidden(row, value) or NOT_SET
     return row.kind.write(value) or NONE
+
+
+def _hidden(row: Setting, value: str) -> str:
+    """Return what tells two secrets apart, and none of them."""
+    if row.key.endswith("password"):
+        return "set" if value else ""
+    return mask(value.encode())
 
 
 def _everything(settings: Settings) -> dict[str, Any]:
@@ -77,7 +87,7 @@ def _path(path: object) -> str | None:
 def _row(row: Setting, settings: Settings) -> dict[str, Any]:
     value = attrgetter(row.key)(settings)
     if row.secret:
-        value = mask(value.encode()) or None
+        value = _hidden(row, value) or None
     return {
         "value": value if isinstance(value, bool | int | float | tuple | None) else str(value),
         "source": settings.sources[row.key],

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ccproxy import __version__
+from ccproxy import __version__, auth
 from ccproxy.cli import keeper, launch
 from ccproxy.cli.serving import url_of
 from ccproxy.cli.terminal import clean_line, count, echo
@@ -24,6 +24,7 @@ from ccproxy.errors import ConfigError, StoreError
 from ccproxy.journal import segments
 from ccproxy.settings import Settings, environment, load
 from ccproxy.stores.sqlite import SqliteStore
+from ccproxy.web.wishes import policy_of
 
 Line = tuple[bool, str, str]  # fine, what was looked at, what was found
 LOW_DISK_BYTES = 1 << 30
@@ -47,6 +48,12 @@ def _lines(config_file: Path | None, db_path: str | None) -> Iterator[Line]:
     yield True, "config", str(settings.config_file or "no config.yaml; defaults and environment")
     if settings.passed_over:
         yield True, "config", f"{settings.passed_over} has none of ccproxy's keys and is passed over"
+    for note in settings.notes:
+        yield True, "config", note
+    try:
+        auth.check(policy_of(settings))
+    except ConfigError as error:
+        yield False, "access", str(error)
     checks: list[Callable[[Settings], Iterator[Line]]] = [_store, _journal, _disk, _proxy, _client, _base_url, _forward]
     for check in checks:
         yield from check(settings)

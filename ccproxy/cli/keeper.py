@@ -36,7 +36,7 @@ def own_proxy(settings: Settings, config_file: Path | None) -> Iterator[int]:
     """Run a proxy on a free port and yield the port. At the end it is stopped, and all that it captured is stored."""
     port = _free_port()
     database = settings.storage.db_path
-    options = ["--host", LOOPBACK, "--port", str(port), "--db", str(database), "--no-dashboard"]
+    options = ["--host", LOOPBACK, "--port", str(port), "--db", str(database), "--no-dashboard", "--no-dotenv"]
     options += ["--config", str(config_file)] if config_file else []
     keeper = Keeper([sys.executable, "-m", "ccproxy", "serve", *options], database.with_suffix(".log"))
     try:

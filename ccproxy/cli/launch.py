@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 FORWARD_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+CUSTOM_HEADERS = "ANTHROPIC_CUSTOM_HEADERS"  # one `Name: value` a line
 OPTION = "--settings"
 PACKAGE = "@anthropic-ai/claude-code"
 PACKAGE_RUNNERS = frozenset({"npx", "bunx", "pnpx"})
@@ -46,6 +47,12 @@ def merged_environment(environ: Mapping[str, str], base_url: str) -> dict[str, s
     machine. The proxy may be named in a settings file that is not seen from here, so the exemption is always made.
     """
     return {**environ, **variables(base_url), **_exemption(environ, base_url)}
+
+
+def with_token(environ: Mapping[str, str], token: str) -> dict[str, str]:
+    """Return `environ` with the proxy's own token among the headers that the client adds, next to its own credential."""
+    own = environ.get(CUSTOM_HEADERS, "").strip("\n")
+    return {**environ, CUSTOM_HEADERS: "\n".join(filter(None, [own, f"X-CCProxy-Token: {token}"]))}
 
 
 def is_intercepted(environ: Mapping[str, str], base_url: str) -> bool:

@@ -71,7 +71,10 @@ def _session(settings: Settings, command: list[str], config_file: Path | None) -
         base_url = f"http://{LOOPBACK}:{port}"
         write = stack.enter_context(_private_files())
         began = time.time_ns() // 1_000_000
-        code = _client(_command(command, base_url, write), launch.merged_environment(environment(), base_url))
+        environ = launch.merged_environment(environment(), base_url)
+        if settings.auth.enabled:
+            environ = launch.with_token(environ, settings.auth.token)
+        code = _client(_command(command, base_url, write), environ)
     if shared:
         keeper.caught_up(LOOPBACK, port, STORED_S)
     with contextlib.suppress(OSError):  # the terminal may be gone

@@ -82,20 +82,29 @@ def url_of(host: str, port: int) -> str:
     return f"http://{host}:{port}"
 
 
+def _notes(settings: Settings) -> list[str]:
+    over = settings.passed_over
+    passed_over = [f"passes over   {over}: it has none of ccproxy's keys"] if over else []
+    who = "the token" if settings.auth.enabled else "what the reverse proxy in front checks"
+    open_to = [] if auth.is_loopback(settings.server.host) else [f"is open to    other machines, who need {who}"]
+    return [*open_to, *passed_over, *(f"note          {note}" for note in settings.notes)]
+
+
 def _banner(settings: Settings, listener: socket.socket) -> None:
     url = url_of(settings.server.host, listener.getsockname()[1])
     exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in launch.exports(url, environment()).items())
-    note = f"\n  passes over   {settings.passed_over}: it has none of ccproxy's keys" if settings.passed_over else ""
+    wanted = f'\n  export {launch.CUSTOM_HEADERS}="X-CCProxy-Token: $AUTH_TOKEN"' if settings.auth.enabled else ""
+    notes = "".join(f"\n  {line}" for line in _notes(settings))
     click.echo(
         f"""\
 ccproxy {__version__} listens on {url}
 
   forwards to   {settings.providers.anthropic.base_url}
-  captures in   {settings.storage.db_path}{note}
+  captures in   {settings.storage.db_path}{notes}
 
 Point Claude Code at it:
 
-  export {exports}
+  export {exports}{wanted}
   claude
 
 or let ccproxy start it: ccproxy run -- claude

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ccproxy.cli import launch
 from ccproxy.cli.launch import exports, is_claude, is_intercepted, merged_environment, variables, with_settings
 
 URL = "http://127.0.0.1:3001"
@@ -78,6 +79,13 @@ def test_the_environment_given_is_not_changed() -> None:
     environ = {"ANTHROPIC_BASE_URL": "http://old"}
     merged_environment(environ, URL)
     assert environ == {"ANTHROPIC_BASE_URL": "http://old"}
+
+
+def test_the_proxys_token_goes_beside_what_the_client_sends() -> None:
+    """The token is one more header of the client's; headers that the user added stay."""
+    assert launch.with_token({"A": "b"}, "t")["ANTHROPIC_CUSTOM_HEADERS"] == "X-CCProxy-Token: t"
+    own = {"ANTHROPIC_CUSTOM_HEADERS": "X-Team: blue\n"}
+    assert launch.with_token(own, "t") == {"ANTHROPIC_CUSTOM_HEADERS": "X-Team: blue\nX-CCProxy-Token: t"}
 
 
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])

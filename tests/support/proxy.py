@@ -164,6 +164,11 @@ class Proxy:
         with contextlib.closing(self.store()) as store:
             return json.loads(store.conversation(row["reply"])[-1])
 
+    def attempts(self, row: Record) -> list[Any]:
+        """Return what was tried in vain before the answer."""
+        found: list[Any] = json.loads(row["attempts"] or "[]")
+        return found
+
     async def health(self) -> dict[str, Any]:
         """Return what `/livez` says."""
         async with httpx.AsyncClient(trust_env=False) as client:
