@@ -149,7 +149,8 @@ def test_words_lead_to_the_exchange_in_which_they_first_stood(store: SqliteStore
 def test_a_history_that_was_never_captured_belongs_to_the_request_that_brought_it(store: SqliteStore) -> None:
     """Of a session that was resumed under the proxy, each old message is found in the first request, however long it is."""
     history = [message for n in range(150) for message in (user(f"ask{n}"), assistant(f"say{n}"))]
-    fill(store, [exchange(1, [*history, user("go on")], "on"), exchange(2, [*history, user("go on"), assistant("on"), user("more")], "x")])  # fmt: skip
+    begun = [*history, user("go on")]
+    fill(store, [exchange(1, begun, "on"), exchange(2, [*begun, assistant("on"), user("more")], "x")])
     assert ids(store, words="ask0") == ids(store, words="say149") == [1]
 
 

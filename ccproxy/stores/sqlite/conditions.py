@@ -48,7 +48,7 @@ def where(wanted: Filter) -> tuple[str, Parameters]:
         terms.append("started_at < :until")
         parameters["until"] = _bounded(wanted.until)
     if words := match(wanted.words or ""):
-        terms.append(f"id IN ({first_stood(within_session=wanted.session is not None)})")
+        terms.append(f"rowid IN ({first_stood(within_session=wanted.session is not None)})")
         parameters["words"] = words
     return " AND ".join(terms), parameters
 
@@ -73,7 +73,7 @@ def match(words: str) -> str:
 
 
 def first_stood(*, within_session: bool) -> str:
-    """Return the query for the ids of the exchanges in which the blocks that match `:words` first stood.
+    """Return the query for the rowids of the exchanges in which the blocks that match `:words` first stood.
 
     A node is an exchange's where it is its answer, or its request's last message. A node that is nobody's came with a request
     that ends further down: the walk goes down until it meets nodes that are somebody's.
@@ -85,7 +85,7 @@ def first_stood(*, within_session: bool) -> str:
         " below (digest, made, sent) AS (SELECT * FROM landed WHERE made IS NULL AND sent IS NULL"
         f" UNION SELECT n.digest, {_earliest('n', within_session)} FROM below JOIN nodes n ON n.parent = below.digest"
         f" WHERE below.made IS NULL AND below.sent IS NULL{further})"
-        " SELECT coalesce(min(made, sent), made, sent) AS id"
+        " SELECT coalesce(min(made, sent), made, sent)"
         " FROM (SELECT made, sent FROM landed UNION ALL SELECT made, sent FROM below)"
         " WHERE made IS NOT NULL OR sent IS NOT NULL"
     )
@@ -100,7 +100,7 @@ def _hit(within_session: bool) -> str:
 def _earliest(node: str, within_session: bool) -> str:
     session = " AND session_id = :session" if within_session else ""
     return ", ".join(
-        f"(SELECT min(id) FROM exchanges WHERE {column} = {node}.digest{session})" for column in ("reply", "tip")
+        f"(SELECT min(rowid) FROM exchanges WHERE {column} = {node}.digest{session})" for column in ("reply", "tip")
     )
 
 

@@ -60,8 +60,11 @@ class Listing(SqliteFile):
         return [row["id"] for row in self.db.execute(f"SELECT id FROM exchanges WHERE {condition}", parameters)]
 
     def _rows(self, ids: list[str]) -> list[Record]:
-        rows = self.db.execute(f"SELECT * FROM exchanges WHERE id IN ({conditions.marks(ids)}) ORDER BY id DESC", ids)
-        return [dict(row) for row in rows]
+        rows = self.db.execute(
+            f"SELECT {', '.join(self.columns)} FROM exchanges WHERE id IN ({conditions.marks(ids)}) ORDER BY id DESC",
+            ids,
+        )
+        return [dict(zip(self.columns, row, strict=True)) for row in rows]
 
     def named(self, id_part: str) -> list[Record]:
         """Return the exchange of this id, or up to two whose id begins or ends with it."""

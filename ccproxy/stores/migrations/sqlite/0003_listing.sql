@@ -2,5 +2,5 @@
 
 DROP INDEX exchanges_by_tip;
 DROP INDEX exchanges_by_reply;
-CREATE INDEX exchanges_by_tip ON exchanges (tip, session_id, id);
-CREATE INDEX exchanges_by_reply ON exchanges (reply, session_id, id) WHERE reply IS NOT NULL;
+CREATE INDEX exchanges_by_tip ON exchanges (tip, session_id);
+CREATE INDEX exchanges_by_reply ON exchanges (reply, session_id) WHERE reply IS NOT NULL;
