@@ -1,16 +1,18 @@
 """What every store owes, whatever its dialect.
 
-The writing half belongs to ingest alone; the reading half to anyone, in any process, at any time. Rows come out as plain
-dictionaries with the names of the columns. Every method raises StoreError, with one clear sentence, where the store cannot
-do what was asked; StoreBusyError where it may be able to in a moment.
+The writing half belongs to ingest alone; the reading half to anyone, in any process, at any time. So does deleting, while
+sweeping up behind it belongs to whoever holds the journal's ingest lock. Rows come out as plain dictionaries with the names
+of the columns. Every method raises StoreError, with one clear sentence, where the store cannot do what was asked;
+StoreBusyError where it may be able to in a moment.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from ccproxy.records import Entry, Position, Timeline
@@ -73,6 +75,46 @@ class Found:
     snippet: str
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which exchanges are meant: those for which all that is set holds. `before` is in µs since 1970, by `started_at`."""
+
+    exchange: str | None = None
+    session: str | None = None
+    before: int | None = None
+    everything: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.everything and all(part is None for part in (self.exchange, self.session, self.before)):
+            raise ValueError("a selection without a condition must say that it means everything")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a selection comes to: exchanges that have ended, their bytes on the wire, and exchanges that still run."""
+
+    exchanges: int
+    bytes: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """What a piece of sweeping has freed. `done` says that nothing is left to be freed."""
+
+    nodes: int
+    preambles: int
+    blobs: int
+    done: bool
+
+
+class Leftover(StrEnum):
+    """What deletions have left to be done."""
+
+    ROWS = "rows"  # `sweep`: parts to which nothing points any more may still be there
+    SPACE = "space"  # `shrink`: the room that they took is not given back yet
+
+
 class Store(ABC):
     """One store. Reading and writing may go on at once, from different processes."""
 
@@ -83,7 +125,7 @@ class Store(ABC):
         """Put entries and reader positions into the store, all or nothing.
 
         Idempotent: an exchange that already stands in a final state stays as it is, a part that is known is not stored
-        again. So a frame counts once however often it is read.
+        again. So a frame counts once however often it is read. An exchange that was deleted stays deleted.
         """
 
     @abstractmethod
@@ -101,6 +143,50 @@ class Store(ABC):
     @abstractmethod
     def part(self, digest: bytes) -> bytes | None:
         """Return the JSON text of a part, or None where the store does not know it."""
+
+    # Deleting ---------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def count(self, selection: Selection) -> Counted:
+        """Return what a selection comes to."""
+
+    @abstractmethod
+    def delete(self, selection: Selection, *, most: int | None = None, wipe: bool = True) -> int:
+        """Delete the selected exchanges that have ended, at most the oldest `most` of them; return how many there were.
+
+        Any process may do this while ingest writes. What other exchanges share with them stays, and what nothing shares
+        goes with the next `sweep`. `wipe` asks for no trace of them, once `shrink` has done its work.
+        """
+
+    @abstractmethod
+    def leftover(self) -> Leftover | None:
+        """Return what deletions have left to be done, or None where all is done."""
+
+    @abstractmethod
+    def sweep(self) -> Freed:
+        """Free a piece of what nothing points to any more.
+
+        Only for the holder of the journal's ingest lock, who from then on takes no part and no node for stored.
+        """
+
+    @abstractmethod
+    def shrink(self, alive: Callable[[], None] | None = None) -> bool:
+        """Give back a piece of the room that is free; return whether more is to be done. Calls `alive` now and then.
+
+        For the same holder, when there is nothing to sweep. Raises StoreBusyError also while a reader is in the way.
+        """
+
+    @abstractmethod
+    def used_bytes(self) -> int:
+        """Return how many bytes the store takes, free room not counted."""
+
+    @abstractmethod
+    def excess(self, limit: int) -> int | None:
+        """Return before which moment exchanges began that must go so that the store takes about `limit` bytes, or None."""
+
+    @abstractmethod
+    def session_named(self, beginning: str) -> str:
+        """Return the one session whose id is, or begins with, `beginning`."""
 
     # Reading ----------------------------------------------------------------------------------------------------------
 

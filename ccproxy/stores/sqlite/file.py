@@ -60,15 +60,18 @@ class SqliteFile:
         self.db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
         self._check_owner()
         if write:
+            if not self.number("page_count"):  # only a file without any page can be told, and only before WAL mode
+                self.db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self.db.execute("PRAGMA journal_mode = WAL")
             self.db.execute("PRAGMA synchronous = NORMAL")
+            self.db.execute("PRAGMA secure_delete = ON")  # the default of some builds, and of none that one can rely on
             self._migrate()
         elif self.version() == 0:
             raise StoreError(f"{self.path} holds no captures yet")
         self.columns = [row["name"] for row in self.db.execute("PRAGMA table_info(exchanges)")]
 
     def _check_owner(self) -> None:
-        owner = self.db.execute("PRAGMA application_id").fetchone()[0]
+        owner = self.number("application_id")
         tables = {row[0] for row in self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if owner != APPLICATION_ID and tables and not self.is_original():
             raise StoreError(f"{self.path} is a database of some other program; choose another storage.db_path")
@@ -84,8 +87,13 @@ class SqliteFile:
         return set(ORIGINAL_COLUMNS) <= columns
 
     def version(self) -> int:
-        version: int = self.db.execute("PRAGMA user_version").fetchone()[0]
-        return version
+        """Return the number of the newest migration that the file has seen; 0 for a file that is new."""
+        return self.number("user_version")
+
+    def number(self, pragma: str) -> int:
+        """Return what the file says of itself under this name."""
+        value: int = self.db.execute(f"PRAGMA {pragma}").fetchone()[0]
+        return value
 
     def _migrate(self) -> None:
         for number, script in _migrations():
@@ -105,6 +113,7 @@ class SqliteFile:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
+        """Make what is done inside one whole: all of it at the end, or nothing where it fails."""
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from ccproxy.records import Block, Entry, Node, Part, Position, Preamble, State
 from ccproxy.stores import compression, rebuild
-from ccproxy.stores.contract import Record
+from ccproxy.stores.contract import Leftover, Record
 from ccproxy.stores.sqlite.file import ORIGINAL_COLUMNS, SqliteFile, errors
 
 KNOWN_DIGESTS = 200_000  # what the writer remembers to be stored, at about 100 bytes each
+# Keys of the settings table: how far the work behind a deletion is, and that it is to leave no trace.
+LEFTOVER, WIPE = "leftover", "wipe"
 
 
 class Writing(SqliteFile):
@@ -39,6 +41,13 @@ class Writing(SqliteFile):
             del self._known[next(iter(self._known))]
 
     def _write_entry(self, entry: Entry, fresh: dict[bytes, None]) -> None:
+        self._write_tree(entry, fresh)
+        if self.db.execute("SELECT 1 FROM deleted WHERE exchange = ?", (entry.id,)).fetchone():
+            self.note_leftover(wipe=True)  # later exchanges may build on its tree, so that is written all the same
+        else:
+            self._write_exchange(entry)
+
+    def _write_tree(self, entry: Entry, fresh: dict[bytes, None]) -> None:
         for part in entry.parts:
             if part.digest not in self._known and part.digest not in fresh:
                 self._write_part(part)
@@ -51,6 +60,8 @@ class Writing(SqliteFile):
         if preamble and preamble.digest not in self._known and preamble.digest not in fresh:
             self._write_preamble(preamble)
             fresh[preamble.digest] = None
+
+    def _write_exchange(self, entry: Entry) -> None:
         self.db.execute(self._upsert, [entry.columns.get(name) for name in self.columns])
         self.db.executemany(
             "INSERT OR IGNORE INTO bodies (exchange, side, encoding, data, size) VALUES (?, ?, ?, ?, ?)",
@@ -120,9 +131,15 @@ class Writing(SqliteFile):
             return {row["writer"]: Position(row["writer"], row["segment"], row["offset"]) for row in rows}
 
     def forget_writer(self, writer: str) -> None:
-        """Drop the position of a writer whose journal is gone."""
-        with errors(self.path):
+        """Drop the position of a writer whose journal is gone, and what had to be remembered because of it."""
+        with errors(self.path), self.transaction():
             self.db.execute("DELETE FROM journal_positions WHERE writer = ?", (writer,))
+            self.db.execute("DELETE FROM deleted WHERE writer = ?", (writer,))
+
+    def note_leftover(self, *, wipe: bool) -> None:
+        """Note within a transaction that there is something to be swept; `wipe`: so that no trace of it is left."""
+        notes = [(LEFTOVER, Leftover.ROWS), *([(WIPE, "1")] if wipe else [])]
+        self.db.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", notes)
 
     def interrupt(self, living: Iterable[str]) -> int:
         """Close the open exchanges of writers that are gone."""
