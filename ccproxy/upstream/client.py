@@ -122,17 +122,20 @@ class Upstream:
                 f"the environment names {_place(self._proxy)} as proxy, and only HTTP proxies are known (HTTPS_PROXY)"
             )
             raise UpstreamError(sentence, kind="proxy", status=502)
+        sent: list[bool] = []
         try:
-            async with asyncio.timeout(self._limits.connect + self._limits.head) as limit:
+            async with asyncio.timeout(self._limits.connect) as limit:
+
+                def on_sent() -> None:
+                    """From now on it is the head that is waited for."""
+                    sent.append(True)
+                    limit.reschedule(asyncio.get_running_loop().time() + self._limits.head)
+
+                request.extensions["sent"] = on_sent
                 request.extensions["content"] = self._content(body, limit)
                 response = await self._transport.handle_async_request(request)
         except TimeoutError as error:
-            raise UpstreamError(
-                f"{self._where} sent no response head within {self._limits.connect + self._limits.head:g} s "
-                "(providers.anthropic.connect_timeout and response_header_timeout)",
-                kind="response_header_timeout",
-                status=504,
-            ) from error
+            raise (self._no_head() if sent else self._no_connection()) from error
         except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
             raise self._failure(error) from error
         return Answer(response, self._where, self._limits.idle)
@@ -149,13 +152,26 @@ class Upstream:
             ):  # the head came before the upload's end, and the wait for it is over
                 limit.reschedule(loop.time() + self._limits.head)
 
+    def _no_head(self) -> UpstreamError:
+        sentence = (
+            f"{self._where} sent no response head within {self._limits.head:g} s "
+            "(providers.anthropic.response_header_timeout)"
+        )
+        return UpstreamError(sentence, kind="response_header_timeout", status=504)
+
+    def _no_connection(self) -> UpstreamError:
+        sentence = (
+            f"{self._where} accepted no connection within {self._limits.connect:g} s "
+            "(providers.anthropic.connect_timeout)"
+        )
+        return UpstreamError(sentence, kind="connect_timeout", status=504)
+
     def _failure(self, error: Exception) -> UpstreamError:
         # The transport's own mapping calls too much a timeout; aiohttp's error, which it chains, says what it was.
         origin = error if isinstance(error, aiohttp.ClientError) else error.__cause__ or error
         cause = _cause(error)
         if isinstance(origin, TimeoutError):
-            sentence = f"{self._where} accepted no connection within {self._limits.connect:g} s (providers.anthropic.connect_timeout)"
-            return UpstreamError(sentence, kind="connect_timeout", status=504)
+            return self._no_connection()
         if isinstance(origin, aiohttp.ClientHttpProxyError | aiohttp.ClientProxyConnectionError):
             sentence = f"the proxy {_place(self._proxy or '')} gives no way to {self._where}: {cause}"
             return UpstreamError(sentence, kind="proxy", status=502)

@@ -7,6 +7,7 @@ and no answer of a provider leaves a cookie behind for somebody else's request.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import aiohttp
 import httpx
@@ -21,7 +22,10 @@ AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
 class PassingTransport(AiohttpTransport):
-    """Sends `request.extensions["target"]` (bytes: path and query) below the origin of `request.url`."""
+    """Sends `request.extensions["target"]` (bytes: path and query) below the origin of `request.url`.
+
+    `request.extensions["sent"]` is called once a connection is there and the request's head has been given to it.
+    """
 
     def __init__(
         self, *, connect_timeout: float, keepalive: float, proxy: str | None = None, socket: str | None = None
@@ -34,8 +38,11 @@ class PassingTransport(AiohttpTransport):
 
     async def start(self) -> None:
         """Open the connection pool; belongs to the running event loop."""
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_headers_sent.append(_tell)
         self.client = aiohttp.ClientSession(
             connector=self._connector(),
+            trace_configs=[tracing],
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,  # it would read ~/.netrc for every request, and add what it finds there
@@ -67,6 +74,7 @@ class PassingTransport(AiohttpTransport):
                 data=content,
                 allow_redirects=False,
                 proxy=self._by_way_of,
+                trace_request_ctx=request.extensions["sent"],
             )
         return httpx.Response(
             response.status, headers=response.raw_headers, stream=ChunkStream(response), request=request
@@ -81,6 +89,10 @@ class ChunkStream(AiohttpResponseStream):
         with map_aiohttp_exceptions():
             async for chunk in self._aiohttp_response.content.iter_any():
                 yield chunk
+
+
+async def _tell(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx()
 
 
 def _text(raw: bytes) -> str:
