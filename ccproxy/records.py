@@ -86,7 +86,8 @@ class Heading(msgspec.Struct, frozen=True):
 class Ending(msgspec.Struct, frozen=True):
     """How an exchange ended: a final state and, where it did not go well, a sentence and a short word for the cause.
 
-    `request_bytes` and `response_bytes` are what passed of a body of which less was recorded, on purpose; else None.
+    `request_bytes` and `response_bytes` are what passed of a body that is not recorded as it passed, on purpose; else None. `note`
+    says what was left out.
     """
 
     state: State
@@ -95,6 +96,7 @@ class Ending(msgspec.Struct, frozen=True):
     error_kind: str | None = None
     request_bytes: int | None = None
     response_bytes: int | None = None
+    note: str | None = None
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ LAYERS = {
     "ccproxy.errors": 1,
     "ccproxy.wire": 1,
     "ccproxy.records": 1,
+    "ccproxy.redaction": 1,
     "ccproxy.auth": 2,
     "ccproxy.recorder": 2,
     "ccproxy.routing": 2,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from collections.abc import Callable
 from itertools import count
 
 import msgspec
 import pytest
 
+from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.recorder import Limits, Recorder, Recording
+from ccproxy.recorder.limited import LimitedRecording, RedactedRecording
 from ccproxy.records import Attempt, Ending, FrameKind, Heading, Opening, Sending, State
 from ccproxy.wire import RequestHead, ResponseHead
+from tests.support.entries import stream
 
 SECRETS = (b"sk-ant-api03-very-secret", b"Bearer sk-ant-oat01-secret-too", b"session=the-cookie", b"token-in-the-query")
 Frames = list[tuple[int, bytes, int, bytes]]
@@ -166,3 +172,269 @@ def test_only_paths_that_are_wanted_are_recorded(
     recording.end(State.COMPLETE)
     assert bool(frames) is recorded
     assert (recording.status, recording.ended) == (200, State.COMPLETE)
+
+
+def _limited(frames: Frames, limits: Limits) -> Recording:
+    """Return a recording with limits whose clock counts from 100."""
+    clock = count(100)
+    recorder = Recorder(
+        lambda *frame: frames.append(frame), lambda: next(clock), lambda: b"i" * 16, limits, ContentDecoder
+    )
+    return recorder.start(b"/v1/messages")
+
+
+def _body(frames: Frames, kind: FrameKind) -> bytes:
+    return b"".join(data for found, _, _, data in frames if found == kind)
+
+
+def _ending(frames: Frames) -> Ending:
+    assert frames[-1][0] == FrameKind.END
+    return msgspec.json.decode(frames[-1][3], type=Ending)
+
+
+def test_without_limits_nothing_stands_in_the_way(frames: Frames) -> None:
+    """Only an exchange with limits pays for them."""
+    kinds = [Limits(), Limits(max_body=5), Limits(redact=("x",)), Limits(redact=("x",), max_body=5), Limits(paths=())]
+    assert [type(_limited(frames, limits)) for limits in kinds] == [
+        Recording, LimitedRecording, RedactedRecording, RedactedRecording, Recording,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", [1, 7, 10, 11, 1000])
+def test_a_body_is_recorded_up_to_the_limit(frames: Frames, limit: int) -> None:
+    """The record of each side is its beginning, and says how much there was."""
+    recording = _limited(frames, Limits(max_body=limit))
+    recording.open(_head(), "anthropic", None)
+    for piece in (b"requ", b"est", b"", b" of ours"):
+        recording.request(piece)
+    recording.sent()
+    recording.head(ResponseHead(200, []))
+    for piece in (b"ans", b"wer ", b"of the", b"irs"):
+        recording.chunk(piece)
+    recording.end(State.COMPLETE)
+    assert _body(frames, FrameKind.REQUEST) == b"request of ours"[:limit]
+    assert _body(frames, FrameKind.CHUNK) == b"answer of theirs"[:limit]
+    ending = _ending(frames)
+    if limit == 1000:
+        assert ending == Ending(State.COMPLETE, 200)
+    else:
+        assert (ending.request_bytes, ending.response_bytes) == (15, 16)
+        assert ending.note == (
+            f"the request is recorded up to {limit} of 15 bytes (capture.max_body); "
+            f"the response is recorded up to {limit} of 16 bytes (capture.max_body)"
+        )
+
+
+def test_a_body_of_just_the_limit_is_whole(frames: Frames) -> None:
+    """A body that fits is no cut one, and one side's cut is not the other's."""
+    recording = _limited(frames, Limits(max_body=4))
+    recording.request(b"1234")
+    recording.answered_here(413, [], b"12345")
+    recording.end(State.FAILED, error="refused")
+    ending = _ending(frames)
+    assert (ending.request_bytes, ending.response_bytes, ending.error) == (None, 5, "refused")
+    assert ending.note == "the response is recorded up to 4 of 5 bytes (capture.max_body)"
+
+
+SECRET = b"hunter2-XYZ"
+REDACT = Limits(redact=("hunter2-[A-Z]+",))
+STREAM = ResponseHead(200, [(b"content-type", b"text/event-stream")])
+
+
+def test_what_matches_is_never_written(frames: Frames) -> None:
+    """In bodies, headers and the query, split over pieces or not, what matches a pattern is masked in every frame."""
+    recording = _limited(frames, REDACT)
+    recording.open(
+        RequestHead("POST", b"/v1/messages", b"q=" + SECRET, [(b"x", b"a " + SECRET), (b"accept", b"*/*")]),
+        "anthropic",
+        None,
+    )
+    for piece in (b'{"a":"hun', b"", b"ter2-X", b'YZ"}'):
+        recording.request(piece)
+    recording.sent()
+    recording.head(ResponseHead(200, [*STREAM.headers, (b"y", SECRET)]))
+    for piece in stream([{"type": "text", "text": "It is hunter2-XYZ."}], pieces=9):
+        recording.chunk(piece)
+    recording.end(State.COMPLETE)
+    written = b"".join(data for _, _, _, data in frames)
+    assert b"unter2" not in written
+    assert written.count(b"[redacted]") == 5
+    opening, heading = (
+        msgspec.json.decode(next(data for found, _, _, data in frames if found == kind), type=shape)
+        for kind, shape in ((FrameKind.OPEN, Opening), (FrameKind.HEAD, Heading))
+    )
+    assert (opening.plain, opening.query, opening.headers) == (
+        True,
+        "q=[redacted]",
+        [("x", "a [redacted]"), ("accept", "*/*")],
+    )
+    assert (heading.plain, heading.headers[1]) == (True, ("y", "[redacted]"))
+    assert _body(frames, FrameKind.REQUEST) == b'{"a":"[redacted]"}'
+
+
+def test_what_is_held_back_keeps_its_time(frames: Frames) -> None:
+    """A request has the time of its last piece and comes before it is sent; each event has its own."""
+    recording = _limited(frames, REDACT)
+    recording.open(_head(), "anthropic", None)  # 100
+    recording.request(b"[1,")
+    recording.request(b"2]")  # 102
+    recording.sent()  # 103
+    recording.head(STREAM)  # 104
+    events = stream([{"type": "text", "text": "abc"}])
+    for piece in events:
+        recording.chunk(piece)  # from 105
+    recording.end(State.COMPLETE)
+    kinds = [
+        FrameKind.OPEN,
+        FrameKind.REQUEST,
+        FrameKind.SENT,
+        FrameKind.HEAD,
+        *[FrameKind.CHUNK] * len(events),
+        FrameKind.END,
+    ]
+    assert [(kind, at) for kind, _, at, _ in frames] == list(
+        zip(kinds, [100, *range(102, 106 + len(events))], strict=True)
+    )
+    assert _ending(frames) == Ending(State.COMPLETE, 200)
+
+
+ENDINGS: list[Callable[[Recording], None]] = [
+    lambda recording: recording.end(State.CLIENT_LEFT),
+    lambda recording: recording.answered_here(408, [(b"content-type", b"application/json")], b"{}"),
+    lambda recording: recording.sent(),
+]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_request_is_recorded_however_it_ends(frames: Frames, ending: Callable[[Recording], None]) -> None:
+    """What came of a request that was never complete is searched and recorded too, once, before anything that follows."""
+    recording = _limited(frames, REDACT)
+    recording.request(b'{"a":"hunter2-XYZ","b":"')
+    ending(recording)
+    recording.end(State.FAILED)
+    assert _body(frames, FrameKind.REQUEST) == b'{"a":"[redacted]","b":"'
+    assert frames[0][0] == FrameKind.REQUEST
+
+
+def test_an_answer_that_breaks_off_is_recorded(frames: Frames) -> None:
+    """What was held back of a stream that never ended is on record, masked."""
+    recording = _limited(frames, REDACT)
+    recording.head(STREAM)
+    events = stream([{"type": "text", "text": "It is hunter2-XYZ, you know."}], pieces=9)
+    for piece in [*events[:-5], events[-5][:20]]:
+        recording.chunk(piece)
+    recording.end(State.FAILED)
+    recording.end(State.COMPLETE)
+    found = _body(frames, FrameKind.CHUNK)
+    assert b"unter2" not in found
+    assert b"[redacted]" in found
+    assert found.endswith(events[-5][:20])
+    assert [kind for kind, _, _, _ in frames].count(FrameKind.END) == 1
+
+
+def test_packed_bodies_are_recorded_plain(frames: Frames) -> None:
+    """A body that is packed on the wire is searched and recorded as what it holds; its size on the wire is told."""
+    plain = b'{"a":"' + SECRET + b" " + b"x" * 500 + b'"}'
+    packed = gzip.compress(plain)
+    encoding = [(b"Content-Encoding", b"gzip"), (b"content-type", b"application/json")]
+    recording = _limited(frames, REDACT)
+    recording.open(RequestHead("POST", b"/v1/messages", b"", encoding), "anthropic", None)
+    recording.request(packed[:20])
+    recording.request(packed[20:])
+    recording.sent()
+    recording.head(ResponseHead(200, encoding))
+    recording.chunk(packed[:9])
+    recording.chunk(packed[9:])
+    recording.end(State.COMPLETE)
+    for kind in (FrameKind.REQUEST, FrameKind.CHUNK):
+        assert _body(frames, kind) == plain.replace(SECRET, b"[redacted]")
+    assert _ending(frames) == Ending(State.COMPLETE, 200, request_bytes=len(packed), response_bytes=len(packed))
+
+
+def test_what_cannot_be_searched_is_not_recorded(frames: Frames) -> None:
+    """A body that does not unpack is left out, with the reason."""
+    encoding = [(b"content-encoding", b"gzip")]
+    recording = _limited(frames, REDACT)
+    recording.open(RequestHead("POST", b"/v1/messages", b"", encoding), "anthropic", None)
+    recording.request(SECRET)
+    recording.sent()
+    recording.head(ResponseHead(200, encoding))
+    for _ in range(3):
+        recording.chunk(SECRET)
+    recording.end(State.COMPLETE)
+    assert SECRET not in b"".join(data for _, _, _, data in frames)
+    ending = _ending(frames)
+    assert (ending.request_bytes, ending.response_bytes) == (len(SECRET), 3 * len(SECRET))
+    assert ending.note is not None
+    for side in ("request", "response"):
+        assert (
+            f"nothing of the {side} is recorded, since it cannot be searched (capture.redact): the body" in ending.note
+        )
+
+
+def test_a_search_that_fails_costs_the_record_only(frames: Frames, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong in a search, recording goes on without what could not be searched."""
+
+    def fail(*_arguments: object) -> bytes:
+        raise RecursionError("too deep")
+
+    recording = _limited(frames, REDACT)
+    recording.open(_head(), "anthropic", None)
+    monkeypatch.setattr("ccproxy.redaction.text.Redaction.body", fail)
+    recording.request(b"{}")
+    recording.sent()
+    recording.head(STREAM)
+    recording.chunk(b"data: 1\n\n")
+    recording.end(State.COMPLETE)
+    assert [kind for kind, _, _, _ in frames] == [FrameKind.OPEN, FrameKind.SENT, FrameKind.HEAD, FrameKind.END]
+    assert "too deep" in (_ending(frames).note or "")
+
+
+def test_a_masked_body_has_a_limit_too(frames: Frames) -> None:
+    """Bodies are searched before they are cut, so that half a match is never left; the note counts what was masked."""
+    recording = _limited(frames, Limits(redact=REDACT.redact, max_body=10))
+    recording.request(b'{"a":"' + SECRET + b'","b":1}')
+    recording.head(STREAM)
+    recording.chunk(b"data: " + SECRET + b"\n\n")
+    recording.end(State.COMPLETE)
+    assert _body(frames, FrameKind.REQUEST) == b'{"a":"[red'
+    assert _body(frames, FrameKind.CHUNK) == b"data: [red"
+    ending = _ending(frames)
+    assert (ending.request_bytes, ending.response_bytes) == (25, 19)
+    assert "the request is recorded up to 10 of 24 bytes" in (ending.note or "")
+
+
+def test_the_first_byte_of_any_answer_has_its_time(frames: Frames) -> None:
+    """An answer that is held to its end still tells when it began."""
+    recording = _limited(frames, REDACT)
+    recording.head(ResponseHead(200, [(b"content-type", b"application/json")]))  # 100
+    for piece in (b'{"a":', b'"hunter2-', b'XYZ"}'):
+        recording.chunk(piece)  # 101 to 103
+    recording.end(State.COMPLETE)
+    assert [(at, data) for kind, _, at, data in frames if kind == FrameKind.CHUNK] == [
+        (101, b""),
+        (103, b'{"a":"[redacted]"}'),
+    ]
+
+
+def test_redaction_without_a_decoder_is_refused() -> None:
+    """A recorder that could not search packed bodies is none."""
+    with pytest.raises(ValueError, match="needs a decoder"):
+        Recorder(lambda *_: None, lambda: 0, bytes, Limits(redact=("x",)))
+
+
+def test_headers_that_are_named_are_secret_too(frames: Frames) -> None:
+    """A header that the configuration names is masked like a key, on both sides, and no other is."""
+    for limits in (
+        Limits(secret_headers=frozenset({b"x-door"})),
+        Limits(secret_headers=frozenset({b"x-door"}), max_body=9),
+    ):
+        recording = _limited(frames, limits)
+        recording.open(
+            RequestHead("POST", b"/", b"", [(b"X-Door", b"open-sesame"), (b"x-doors", b"2")]), "anthropic", None
+        )
+        recording.head(ResponseHead(200, [(b"x-door", b"open-sesame")]))
+    written = b"".join(data for _, _, _, data in frames)
+    assert b"sesame" not in written
+    assert written.count(b"sha256:") == 4
+    assert json.loads(frames[0][3])["headers"][1] == ["x-doors", "2"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
@@ -129,17 +129,17 @@ def mask(value: bytes) -> str:
     return f"sha256:{hashlib.sha256(key).hexdigest()[:HASH_DIGITS]}" if key else ""
 
 
-def masked(headers: Iterable[Header]) -> list[tuple[str, str]]:
+def masked(headers: Iterable[Header], extra: Set[bytes] = frozenset()) -> list[tuple[str, str]]:
     """Return the headers as text (latin-1) that may be written down: order and names as they were, secrets masked.
 
-    Masked are the values of headers with a secret's name, and in all others what looks like a key: custom headers of
-    gateways, and URLs with a key in their query or a password before their host.
+    Masked are the values of headers with a secret's name, or with one that is in `extra` (in lower case), and in all others
+    what looks like a key: custom headers of gateways, and URLs with a key in their query or a password before their host.
     """
-    return [(name.decode("latin-1"), _shown(name.lower(), value)) for name, value in headers]
+    return [(name.decode("latin-1"), _shown(name.lower(), value, extra)) for name, value in headers]
 
 
-def _shown(name: bytes, value: bytes) -> str:
-    if is_secret(name):
+def _shown(name: bytes, value: bytes, extra: Set[bytes]) -> str:
+    if is_secret(name) or name in extra:
         return mask(value)
     if name in _URL_HEADERS:
         path, mark, query = value.partition(b"?")

@@ -197,6 +197,14 @@ def test_any_bytes_are_a_query(query: bytes) -> None:
     assert secret.decode() not in shown
 
 
+def test_headers_that_are_named_are_masked_too() -> None:
+    """A header that is said to be secret is masked whatever its name is, in any case; no other is."""
+    given_headers = [(b"X-Door", b"open"), (b"x-doors", b"2"), (b"accept", b"*/*")]
+    shown = masked(given_headers, frozenset({b"x-door", b"absent"}))
+    assert shown == [("X-Door", mask(b"open")), ("x-doors", "2"), ("accept", "*/*")]
+    assert masked(given_headers)[0] == ("X-Door", "open")
+
+
 @wire.needs_wire
 def test_recorded_requests_show_no_key() -> None:
     """In recorded requests exactly the credentials are masked, and every other header is as it was."""
