@@ -14,7 +14,7 @@ import msgspec
 
 from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.live.blocks import KEPT_CHARACTERS, Blocks, OpenBlock
-from ccproxy.live.events import ApiError, Block, Event, Message, Other, Piece, Stop, usage_of
+from ccproxy.live.events import Block, Event, LiveError, LiveMessage, Other, Piece, Stop, usage_of
 from ccproxy.protocol import sse
 from ccproxy.protocol.parts import json_value
 from ccproxy.protocol.usage import Tokens, merge, tokens
@@ -49,10 +49,10 @@ class Answer:
         """Begin an answer; `limit` is how many characters of it are kept for the snapshot."""
         names = {name.lower(): value for name, value in heading.headers}
         kind = names.get("content-type", "").lower()
-        self.message: Message | None = None
+        self.message: LiveMessage | None = None
         self.usage = Tokens()
         self.stop: Stop | None = None
-        self.error: ApiError | None = None
+        self.error: LiveError | None = None
         self.blocks = Blocks(limit)
         self._exchange = exchange
         self._limit = limit
@@ -138,7 +138,7 @@ class Answer:
         self.blocks = Blocks(self._limit)
         self.stop = None
         self._counts = {}
-        self.message = Message(self._exchange, _text(message.get("id")), _text(message.get("model")))
+        self.message = LiveMessage(self._exchange, _text(message.get("id")), _text(message.get("model")))
         yield Event("message", self.message)
         yield from self._count(message.get("usage"))
         content = message.get("content")
@@ -217,7 +217,7 @@ class Answer:
 
     def _fail(self, error: Any) -> Event:
         error = error if isinstance(error, dict) else {}
-        self.error = ApiError(self._exchange, _text(error.get("type")), _text(error.get("message")))
+        self.error = LiveError(self._exchange, _text(error.get("type")), _text(error.get("message")))
         return Event("api_error", self.error)
 
     def _other(self, kind: str, value: Any, raw: bytes | None = None) -> Event:

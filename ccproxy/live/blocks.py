@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ccproxy.live.events import Said
+from ccproxy.live.events import SaidBlock
 
 KEPT_CHARACTERS = 2_000_000  # four times the longest answer that any model gives today
 
@@ -30,11 +30,11 @@ class OpenBlock:
     stopped: bool = False
     cut: int = 0
 
-    def said(self) -> Said:
+    def said(self) -> SaidBlock:
         """Return the block as the snapshot shows it."""
         data = None if self.data is None else msgspec.Raw(self.data)
         text = "".join(self.pieces)
-        return Said(self.index, self.type, text, self.tool_name, self.tool_use_id, data, self.stopped, self.cut)
+        return SaidBlock(self.index, self.type, text, self.tool_name, self.tool_use_id, data, self.stopped, self.cut)
 
 
 class Blocks:
@@ -65,7 +65,7 @@ class Blocks:
         block.pieces.append(text)
         self._count(len(text))
 
-    def said(self) -> list[Said]:
+    def said(self) -> list[SaidBlock]:
         """Return all blocks as the snapshot shows them."""
         return [block.said() for block in self._all]
 

@@ -1,11 +1,11 @@
 """What the live view tells: the shapes of its events, and of an exchange in the snapshot.
 
-Every event but `snapshot` and `lagging` names its exchange. Knows shapes only. Refuses to know bytes, files and listeners.
+Every event but `snapshot` and `lagging` names its exchange. Times are microseconds since 1970 (UTC), durations milliseconds.
+Knows shapes only. Refuses to know bytes, files and listeners.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
@@ -13,11 +13,11 @@ import msgspec
 from ccproxy.protocol.usage import Tokens
 
 
-class Exchange(msgspec.Struct, frozen=True):
+class LiveExchange(msgspec.Struct, frozen=True):
     """Event `exchange`: an exchange has begun. It comes again, with all that the request says, once that is `complete`."""
 
     id: str
-    started_at: str
+    started_at: int
     method: str
     path: str
     complete: bool = False
@@ -47,7 +47,7 @@ class Head(msgspec.Struct, frozen=True):
     status: int
 
 
-class Message(msgspec.Struct, frozen=True):
+class LiveMessage(msgspec.Struct, frozen=True):
     """Event `message`: the answer turned out to be a message. A second one in the same answer takes the first one's place."""
 
     exchange: str
@@ -87,7 +87,7 @@ class Other(msgspec.Struct, frozen=True):
     data: msgspec.Raw
 
 
-class Usage(msgspec.Struct, frozen=True):
+class LiveUsage(msgspec.Struct, frozen=True):
     """Event `usage`: the tokens so far."""
 
     exchange: str
@@ -105,7 +105,7 @@ class Stop(msgspec.Struct, frozen=True):
     stop_sequence: str | None = None
 
 
-class ApiError(msgspec.Struct, frozen=True):
+class LiveError(msgspec.Struct, frozen=True):
     """Event `api_error`: the provider's error, in an answer of its own or in the middle of a stream."""
 
     exchange: str
@@ -129,7 +129,7 @@ class Ended(msgspec.Struct, frozen=True):
     cache_write_tokens: int | None = None
 
 
-class Said(msgspec.Struct, frozen=True):
+class SaidBlock(msgspec.Struct, frozen=True):
     """A content block as far as it has come. `cut` is how many characters are missing at the beginning of `text`."""
 
     index: int
@@ -142,23 +142,23 @@ class Said(msgspec.Struct, frozen=True):
     cut: int = 0
 
 
-class Running(msgspec.Struct, frozen=True):
+class RunningExchange(msgspec.Struct, frozen=True):
     """An exchange that runs, in the snapshot."""
 
-    exchange: Exchange
+    exchange: LiveExchange
     attempts: int = 1
     status: int | None = None
-    message: Message | None = None
-    blocks: list[Said] = []
-    usage: Usage | None = None
+    message: LiveMessage | None = None
+    blocks: list[SaidBlock] = []
+    usage: LiveUsage | None = None
     stop_reason: str | None = None
-    api_error: ApiError | None = None
+    api_error: LiveError | None = None
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+class LiveSnapshot(msgspec.Struct, frozen=True):
     """Event `snapshot`: all that runs, with what it has said so far. The first event, and the first one after `lagging`."""
 
-    exchanges: list[Running]
+    exchanges: list[RunningExchange]
 
 
 class Lagging(msgspec.Struct, frozen=True):
@@ -172,11 +172,6 @@ class Event(NamedTuple):
     data: msgspec.Struct
 
 
-def moment(microseconds: int) -> str:
-    """Return a time as text (RFC 3339, UTC)."""
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def usage_of(exchange: str, counted: Tokens) -> Usage:
+def usage_of(exchange: str, counted: Tokens) -> LiveUsage:
     """Return the counts that the live view shows."""
-    return Usage(exchange, counted.input, counted.output, counted.cache_read, counted.cache_write)
+    return LiveUsage(exchange, counted.input, counted.output, counted.cache_read, counted.cache_write)

@@ -18,7 +18,7 @@ import msgspec
 from ccproxy.errors import StoreError
 from ccproxy.journal import frames, segments
 from ccproxy.journal.reader import READ_BYTES, JournalReader, Step
-from ccproxy.live.events import Running, Snapshot
+from ccproxy.live.events import LiveSnapshot, RunningExchange
 from ccproxy.live.listener import Change, Listener, Wanted
 from ccproxy.live.watch import Backlog, Told, Watch
 from ccproxy.records import Position
@@ -171,13 +171,13 @@ class Follower:
                 yield Change(self._number, event.name, _encode(event.data), exchange.session_id, exchange.agent_id)
 
     def _snapshot(self, wanted: Wanted) -> Change:
-        shown: list[Running] = [
+        shown: list[RunningExchange] = [
             running
             for running in self._watch.shown()
             if wanted.fits(running.exchange.session_id, running.exchange.agent_id)
         ]
         self._number += 1
-        return Change(self._number, "snapshot", _encode(Snapshot(shown)))
+        return Change(self._number, "snapshot", _encode(LiveSnapshot(shown)))
 
 
 def _is_long(step: Step) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_QUEUED_BYTES = 4 << 20
+MAIN = "main"
 _OVERHEAD = 200  # what a short event costs beside its text
 
 
@@ -28,14 +29,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What somebody wants to hear about: everything, or one session, or one agent."""
+    """What somebody wants to hear about: everything, or one session, or one agent; `main` is what no agent asked."""
 
     session: str | None = None
     agent: str | None = None
 
     def fits(self, session_id: str | None, agent_id: str | None) -> bool:
         """Tell whether an exchange of that session and agent is wanted."""
-        return self.session in (None, session_id) and self.agent in (None, agent_id)
+        return self.session in (None, session_id) and self.agent in (None, agent_id or MAIN)
 
 
 class Listener:

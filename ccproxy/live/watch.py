@@ -15,7 +15,7 @@ import msgspec
 from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.live.answer import SLICE_BYTES, Answer
 from ccproxy.live.blocks import KEPT_CHARACTERS
-from ccproxy.live.events import Ended, Event, Exchange, Head, Retry, Running, moment, usage_of
+from ccproxy.live.events import Ended, Event, Head, LiveExchange, Retry, RunningExchange, usage_of
 from ccproxy.protocol.anatomy import read_anatomy
 from ccproxy.protocol.parts import take_apart
 from ccproxy.protocol.usage import Tokens
@@ -34,7 +34,7 @@ _ENDS = (FrameKind.END, FrameKind.END_CUT)
 class Told(NamedTuple):
     """Events, and the exchange they are about."""
 
-    exchange: Exchange
+    exchange: LiveExchange
     events: list[Event]
 
 
@@ -75,7 +75,7 @@ class _Running:
         self.answer: Answer | None = None
         self._limit = limit
         name = str(uuid.UUID(bytes=frame.exchange))
-        self.exchange = Exchange(name, moment(frame.at), self.opening.method, self.opening.path)
+        self.exchange = LiveExchange(name, frame.at, self.opening.method, self.opening.path)
 
     def take(self, frame: Frame) -> list[Event]:
         """Return what a frame says."""
@@ -98,12 +98,12 @@ class _Running:
         """Return how an exchange ended that did not say so itself."""
         return [*self._close(), Event("ended", self._ended(state, None, error))]
 
-    def shown(self) -> Running:
+    def shown(self) -> RunningExchange:
         """Return how it stands, for the snapshot."""
         answer = self.answer
         if answer is None:
-            return Running(self.exchange, self.attempts, self.status)
-        return Running(
+            return RunningExchange(self.exchange, self.attempts, self.status)
+        return RunningExchange(
             self.exchange, self.attempts, self.status, answer.message, answer.blocks.said(),
             usage_of(self.exchange.id, answer.usage), answer.stop.stop_reason if answer.stop else None, answer.error,
         )  # fmt: skip
@@ -185,7 +185,7 @@ class Watch:
         writers = {running.first.writer for running in self._running.values()} - behind
         yield from self._give_up({writer: kept.get(writer) for writer in writers}, None, None)
 
-    def shown(self) -> Iterator[Running]:
+    def shown(self) -> Iterator[RunningExchange]:
         """Yield how each exchange stands, oldest first."""
         for running in self._running.values():
             yield running.shown()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ccproxy.live import answer as module
 from ccproxy.live.answer import Answer
-from ccproxy.live.events import Block, Event, Other, Piece, Usage
+from ccproxy.live.events import Block, Event, LiveUsage, Other, Piece
 from ccproxy.protocol import message, sse
 from ccproxy.records import Heading
 from tests.support import splits, wire
@@ -154,7 +154,7 @@ def test_message_usage_and_stop_reason_are_told() -> None:
     answer = _answer()
     events = _say(answer, [RICH])
     assert [(m.message_id, m.model) for m in _named(events, "message")] == [("msg_1", "claude-test-1")]
-    assert _named(events, "usage") == [Usage("an-id", 9), Usage("an-id", 9, 42)]
+    assert _named(events, "usage") == [LiveUsage("an-id", 9), LiveUsage("an-id", 9, 42)]
     assert [s.stop_reason for s in _named(events, "stop_reason")] == ["tool_use"]
     assert (answer.usage.input, answer.usage.output) == (9, 42)
 
@@ -255,7 +255,7 @@ def test_a_json_answer_is_told_at_its_end(cuts: list[int]) -> None:
     assert [event for piece in splits.cut_at(body, cuts) for event in answer.feed(piece)] == []
     events = answer.close()
     assert _texts(events) == {(0, "text"): "Grüße", (1, "tool_input"): '{"command":"ls"}'}
-    assert _named(events, "usage") == [Usage("an-id", 3, 5)]
+    assert _named(events, "usage") == [LiveUsage("an-id", 3, 5)]
     assert answer.stop is not None
     assert answer.close() == []
 

@@ -76,6 +76,7 @@ async def test_one_event_that_is_larger_than_the_queue_is_still_told() -> None:
         (Wanted(session="s"), [2, 3]),
         (Wanted(agent="a"), [3, 4]),
         (Wanted(session="s", agent="a"), [3]),
+        (Wanted(session="s", agent="main"), [2]),
         (Wanted(session="nobody"), []),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccproxy.live import watch as module
-from ccproxy.live.events import Ended, Exchange
+from ccproxy.live.events import Ended, LiveExchange
 from ccproxy.live.watch import Backlog, Watch
 from ccproxy.recorder import Recorder, Recording
 from ccproxy.records import Attempt, Frame, FrameKind, Position, State
@@ -82,8 +82,8 @@ def test_a_request_introduces_itself(tape: Tape) -> None:
     open_exchange(tape.recorder, headers=headers)
     opened, complete = tape.named("exchange")
     assert (opened.complete, opened.method, opened.path, opened.model) == (False, "POST", "/v1/messages", None)
-    assert opened.started_at == "1970-01-01T00:00:00.001Z"
-    assert complete == Exchange(
+    assert opened.started_at == 1000
+    assert complete == LiveExchange(
         opened.id, opened.started_at, "POST", "/v1/messages", True, "claude-test-1", "session-1", "a1", "a0", None, "subagent", True
     )  # fmt: skip
 

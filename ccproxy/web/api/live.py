@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Annotated
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 from quart import Blueprint, Response, request
-from quart_schema import document_response, tag, validate_querystring
+from quart_schema import document_querystring, document_response, tag
 
 from ccproxy.live import Follower, Listener, Wanted
-from ccproxy.live.events import Snapshot
+from ccproxy.live.events import LiveSnapshot
 from ccproxy.live.listener import Change
 
 KEEP_ALIVE_S = 15.0
@@ -21,22 +23,22 @@ RETRY_MS = 1000
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
-class LiveQuery(msgspec.Struct, frozen=True):
-    """What to hear about: everything, or one session, or one agent."""
+class LiveQuery(msgspec.Struct):
+    """What to hear about; without either, everything."""
 
-    session: str | None = None
-    agent: str | None = None
+    session: str | UnsetType = UNSET
+    agent: Annotated[str, Meta(description="An agent's id, or `main` for what no agent asked.")] | UnsetType = UNSET
 
 
-def create(follower: Follower) -> Blueprint:
+def blueprint(follower: Follower) -> Blueprint:
     """Return the route. Its owner calls `follower.close()` when the process stops, which ends every stream."""
-    blueprint = Blueprint("live", __name__)
+    routes = Blueprint("live", __name__)
 
-    @blueprint.get("/api/live")
-    @validate_querystring(LiveQuery)
-    @document_response(Snapshot)
+    @routes.get("/api/live")
+    @document_querystring(LiveQuery)
+    @document_response(LiveSnapshot)
     @tag(["live"])
-    async def live(query_args: LiveQuery) -> Response:
+    async def live() -> Response:
         """Follow the running exchanges.
 
         A stream of server-sent events (text/event-stream). The first is `snapshot`: all that runs, with what it has said so far.
@@ -44,13 +46,13 @@ def create(follower: Follower) -> Blueprint:
         `thinking`, `tool_input`, `usage`, `stop_reason`, `api_error`, `other` (as it came, where this version does not know it)
         and `ended`. Who is too slow hears `lagging`, and then a fresh `snapshot`. Each event's data is one line of JSON.
         """
-        wanted = Wanted(query_args.session, query_args.agent)
+        wanted = Wanted(request.args.get("session") or None, request.args.get("agent") or None)
         body = b"" if request.method == "HEAD" else _stream(follower, wanted)
         response = Response(body, headers=HEADERS, content_type="text/event-stream")
         response.timeout = None  # Quart would cut the stream after a minute
         return response
 
-    return blueprint
+    return routes
 
 
 async def _stream(follower: Follower, wanted: Wanted) -> AsyncIterator[bytes]:

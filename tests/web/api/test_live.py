@@ -26,7 +26,7 @@ from tests.support.running import begin_text, eventually, finish, journal, open_
 def _app(follower: Follower) -> Quart:
     app = Quart("ccproxy")
     QuartSchema(app, conversion_preference="msgspec")
-    app.register_blueprint(live.create(follower))
+    app.register_blueprint(live.blueprint(follower))
     return app
 
 
