@@ -72,6 +72,7 @@ def _everything(store: Store, row: Record) -> Record:
     return {
         **plain,
         "usage": json.loads(row["usage"] or "null"),
+        "attempts": json.loads(row.get("attempts") or "[]"),
         "request_headers": store.headers(row["id"], "request"),
         "request": _body(store, row, "request"),
         "response_headers": store.headers(row["id"], "response"),
@@ -89,6 +90,8 @@ def _readable(store: Store, row: Record) -> str:
         ("request", f"{row['method']} {row['path']}{query}, {count(row['request_bytes'], 'byte')}"),
         ("outcome", f"{outcome}, {count(row['response_bytes'], 'byte')}"),
         ("error", row["error"]),
+        ("before", _attempts_phrase(row)),
+        ("demoted", "a stream was asked for in the place of one message" if row.get("demoted") else None),
         ("note", row["capture_note"]),
         ("model", row["requested_model"]),
         ("answered by", row["response_model"] if row["response_model"] != row["requested_model"] else None),
@@ -108,6 +111,13 @@ def _readable(store: Store, row: Record) -> str:
     if row["reply"]:
         lines += ["", "--- answer", _message_text(store.conversation(row["reply"])[-1])]
     return "\n".join(lines)
+
+
+def _attempts_phrase(row: Record) -> str | None:
+    """Say what was tried in vain before."""
+    attempts = json.loads(row.get("attempts") or "[]")
+    causes = [str(one["status"] or one["error"] or one["kind"]) for one in attempts]
+    return f"{count(len(attempts), 'attempt')} in vain: {', '.join(dict.fromkeys(causes))}" if attempts else None
 
 
 def _tokens_phrase(row: Record) -> str | None:

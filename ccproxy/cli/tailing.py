@@ -163,6 +163,8 @@ def status(row: Record) -> str:
     if row["state"] == "open":
         return "open"
     hidden = row["api_error"] and (row["status"] or 0) < 400
+    if row["error_kind"] == "refused":  # by the proxy itself, with a status like any other
+        return str(row["status"])
     return STATES.get(row["state"]) or f"{row['status'] or '-'}{'!' if hidden else ''}"
 
 

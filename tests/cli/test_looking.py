@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.conftest import BINARY, NASTY, SCRIPT, SESSION, Captured, invoke, refusal
 from tests.support.command import ccproxy, on_a_terminal
+from tests.support.proxy import Proxy, client, request
 
 SPEAKING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u2066\ud800-\udfff]")
 
@@ -263,3 +264,16 @@ async def test_exact_bytes_are_announced_on_a_terminal(captured: Captured, tmp_p
     assert b"the exact bytes go to a file or a pipe" in written
     written = await on_a_terminal("show", "--db", str(captured.db), captured.id("first"), "--request", home=tmp_path)
     assert written.decode().strip() == captured.bodies["first"].decode()
+
+
+async def test_what_was_tried_and_what_was_refused_is_told(tmp_path: Path) -> None:
+    """`show` tells the attempts in vain before an answer; `tail` shows a refusal of the proxy's own by its status."""
+    async with Proxy("http://127.0.0.1:9", tmp_path) as proxy, client() as http:
+        await http.post(f"{proxy.url}/v1/messages", json=request())
+        await http.post(f"{proxy.url}/v1/chat/completions", json=request())
+        failed, refused = await proxy.ended(2)
+        shown = invoke("show", failed["id"], "--db", proxy.db).stdout
+        assert re.search(r"before  3 attempts in vain: cannot connect to 127\.0\.0\.1:9", shown)
+        assert len(json.loads(invoke("show", failed["id"], "--json", "--db", proxy.db).stdout)["attempts"]) == 3
+        (line,) = [x for x in invoke("tail", "--db", proxy.db).stdout.splitlines() if refused["id"][-12:] in x]
+        assert line.split()[2] == "400"
