@@ -1,0 +1,26 @@
+"""Deleting, and saying what was kept.
+
+Refuses to know what a deletion takes along.
+"""
+
+from __future__ import annotations
+
+from ccproxy.stores.contract import Selection
+from ccproxy.web.api.opening import Stores
+from ccproxy.web.api.shapes import Deleted
+
+
+async def delete(stores: Stores, selection: Selection) -> Deleted:
+    """Delete what a selection means, all but exchanges that still run."""
+    counted = await stores.read(lambda store: store.count(selection), None)
+    if counted is None:
+        return Deleted(0, "nothing is captured yet")
+    deleted = await stores.write(lambda store: store.delete(selection)) if counted.exchanges else 0
+    message = f"{_number(deleted)} deleted"
+    if counted.running:
+        message += f"; {_number(counted.running)} still running and kept"
+    return Deleted(deleted, message)
+
+
+def _number(count: int) -> str:
+    return "1 exchange is" if count == 1 else f"{count} exchanges are"
