@@ -25,6 +25,8 @@ class Relay:
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
         self._running: set[Client] = set()
+        self._endless: set[Client] = set()  # of them, those that hear a stream of events
+        self._stopping = False
 
     async def __call__(self, client: Client) -> None:
         """Answer one request."""
@@ -34,7 +36,8 @@ class Relay:
             async with client.present():
                 await self._pass(client, body)
         except ClientLeftError:
-            return
+            if self._stopping and client in self._endless:
+                await client.finish()
         except RefusedError as error:
             await _answer(client, error.status, str(error))
         except UpstreamError as error:
@@ -42,9 +45,11 @@ class Relay:
                 await _answer(client, 503, f"the data API gives no answer: {error}")
         finally:
             self._running.discard(client)
+            self._endless.discard(client)
 
     def stop(self) -> None:
-        """End what runs: a live stream would otherwise go on for ever."""
+        """End what runs: a live stream would otherwise go on for ever. It ends cleanly; a download that is cut does not."""
+        self._stopping = True
         for client in list(self._running):
             client.give_up("the proxy stops")
 
@@ -52,6 +57,8 @@ class Relay:
         answer = await self._ask(client, body)
         try:
             await client.start(answer.head.status, headers.end_to_end(answer.head.headers))
+            if (headers.header(answer.head.headers, "content-type") or "").startswith("text/event-stream"):
+                self._endless.add(client)
             async for chunk in answer.chunks():
                 await client.body(chunk)
             await client.finish()

@@ -45,4 +45,10 @@ def rules_of(settings: Settings) -> Rules:
 
 def capture_limits(settings: Settings) -> recorder.Limits:
     """Return what of the traffic is recorded."""
-    return recorder.Limits(paths=settings.capture.paths)
+    capture = settings.capture
+    return recorder.Limits(
+        paths=capture.paths,
+        max_body=capture.max_body,
+        redact=capture.redact,
+        secret_headers=frozenset({settings.auth.api_key_header.encode()}),
+    )

@@ -22,6 +22,7 @@ from hypercorn.config import Config
 
 from ccproxy import settings as configuration
 from ccproxy.auth import Gate
+from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.journal.writer import JournalWriter
 from ccproxy.lifecycle import children, logs
 from ccproxy.lifecycle.board import Board, Row
@@ -100,7 +101,7 @@ class Worker:
             cast(Application, create_app(status).asgi_app),
             Forwarder(self.upstream, rules_of(settings), gate, self.journal.settled, self.patience),
             self.relay,
-            Recorder(self.journal.append, clock, new_id, capture_limits(settings)),
+            Recorder(self.journal.append, clock, new_id, capture_limits(settings), ContentDecoder),
             gate,
             self.gauges,
         )
