@@ -14,9 +14,12 @@ from ccproxy.ingest.blocks import blocks_of
 from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.ingest.memory import Memory
 from ccproxy.protocol.anatomy import is_billing_line, read_anatomy
+from ccproxy.protocol.fragment import closed
 from ccproxy.protocol.parts import RequestParts, digest, json_value, node_digest, take_apart
 from ccproxy.records import Body, Captured, Entry, Node, Part, Preamble, PreamblePart, State
 from ccproxy.stores import compression, rebuild
+
+BEGINNING_BYTES = 1 << 22  # of a body that is not whole, so much is looked at
 
 
 @dataclass(slots=True)
@@ -33,10 +36,10 @@ def request_entry(captured: Captured, memory: Memory) -> Entry:
     """Return the entry of an exchange as far as its request goes; its state is open."""
     opening = captured.opening
     names = {name.lower(): value for name, value in opening.headers}
-    decoder = ContentDecoder(names.get("content-encoding"))
+    decoder = ContentDecoder(None if opening.plain else names.get("content-encoding"))
     body = decoder.feed(captured.request) if decoder.encoded else captured.request
     parts = take_apart(body)
-    entry = Entry(captured.id, _columns(captured, parts))
+    entry = Entry(captured.id, _columns(captured, parts if parts.reason is None else _beginning(body)))
     note = decoder.problem or (parts.reason if captured.request and opening.method == "POST" else None)
     entry.columns["capture_note"] = note
     headers, template = header_lists.split("request", opening.headers)
@@ -47,6 +50,12 @@ def request_entry(captured: Captured, memory: Memory) -> Entry:
     if captured.request:
         entry.bodies.append(_body(captured.request, pieces, encoded=decoder.encoded))
     return entry
+
+
+def _beginning(body: bytes) -> RequestParts:
+    """Return what a body that broke off, or was cut for the record, says in what there is of it."""
+    whole = closed(body[:BEGINNING_BYTES].decode("utf-8", "replace")) if body.lstrip()[:1] == b"{" else None
+    return take_apart(whole.encode()) if whole else RequestParts()
 
 
 def _columns(captured: Captured, parts: RequestParts) -> dict[str, object]:

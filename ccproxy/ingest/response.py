@@ -5,8 +5,6 @@ Fills the columns of an entry whose request is known. Refuses to judge: what is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -16,58 +14,23 @@ from ccproxy.ingest import timing
 from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.ingest.memory import Memory
 from ccproxy.ingest.request import add_node
+from ccproxy.ingest.stream import Stream
 from ccproxy.protocol import sse
 from ccproxy.protocol.message import MessageBuilder
 from ccproxy.protocol.parts import json_value
 from ccproxy.protocol.usage import tokens
-from ccproxy.records import Body, Captured, Entry, State, Timeline
+from ccproxy.records import Body, Captured, Ending, Entry, State
 from ccproxy.stores import compression
 
-_NO_CONTENT = frozenset({"message_delta", "signature_delta"})
+CUT_OFF = "it was cut off"  # how the message builder tells of an event that is not whole
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
-class _Stream:
-    """What a stream of events comes to."""
+def add_response(entry: Entry, captured: Captured, memory: Memory, *, raw_responses: bool = True) -> None:
+    """Complete the entry with the answer and with how the exchange ended.
 
-    builder: MessageBuilder = field(default_factory=MessageBuilder)
-    arrivals: list[int] = field(default_factory=list)
-    kinds: list[str] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    content: list[int] = field(default_factory=list)  # arrival of each piece of content
-    first_token: int | None = None
-
-    def take(self, at: int, events: list[sse.Event | sse.Comment]) -> None:
-        """Take the events that a piece of the body completed."""
-        for event in events:
-            self.arrivals.append(at)
-            if isinstance(event, sse.Comment):
-                self.kinds.append("comment")
-                self.sizes.append(len(event.text))
-                continue
-            kind = self.builder.feed(event)
-            self.kinds.append(kind)
-            self.sizes.append(len(event.data))
-            if kind.endswith("_delta") and kind not in _NO_CONTENT:
-                self.content.append(at)
-                if self.first_token is None and self.builder.has_content:
-                    self.first_token = at
-
-    def timeline(self, start: int) -> Timeline:
-        """Return the events as the store keeps them."""
-        gaps = [later - earlier for earlier, later in pairwise([start, *self.arrivals])]
-        runs: list[Any] = []
-        for kind in self.kinds:
-            if runs and runs[-1][0] == kind:
-                runs[-1][1] += 1
-            else:
-                runs.append([kind, 1])
-        return Timeline(gaps, runs, self.sizes)
-
-
-def add_response(entry: Entry, captured: Captured, memory: Memory) -> None:
-    """Complete the entry with the answer and with how the exchange ended."""
+    Without `raw_responses` the bytes of an answer go where the message that they came to says all of it.
+    """
     columns = entry.columns
     _add_ending(columns, captured)
     if captured.attempts:
@@ -80,7 +43,9 @@ def add_response(entry: Entry, captured: Captured, memory: Memory) -> None:
         entry.parts.append(template)
         names = {name.lower(): value for name, value in captured.heading.headers}
         columns["request_id"] = names.get("request-id") or names.get("x-request-id")
-        _add_body(entry, captured, memory, names)
+        _add_body(entry, captured, memory, names, raw_responses=raw_responses)
+    if captured.ending:
+        _add_limits(columns, captured.ending)
 
 
 def _add_ending(columns: dict[str, Any], captured: Captured) -> None:
@@ -94,23 +59,34 @@ def _add_ending(columns: dict[str, Any], captured: Captured) -> None:
         _note(columns, "the journal could not be written, so the end of this record is missing")
 
 
-def _add_body(entry: Entry, captured: Captured, memory: Memory, names: dict[str, str]) -> None:
+def _add_limits(columns: dict[str, Any], ending: Ending) -> None:
+    """Tell the true sizes of what was not recorded as it passed, and what was left out."""
+    sizes = {"request_bytes": ending.request_bytes, "response_bytes": ending.response_bytes}
+    columns.update({name: size for name, size in sizes.items() if size is not None})
+    if ending.note:
+        _note(columns, ending.note)
+
+
+def _add_body(entry: Entry, captured: Captured, memory: Memory, names: dict[str, str], *, raw_responses: bool) -> None:
     raw = b"".join(data for _, data in captured.chunks)
     columns = entry.columns
     columns["response_bytes"] = len(raw)
     if not raw:
         return
     columns["first_byte_ms"] = timing.since(captured.opened_at, captured.chunks[0][0])
-    decoder = ContentDecoder(names.get("content-encoding"))
+    plain = captured.heading is not None and captured.heading.plain
+    decoder = ContentDecoder(None if plain else names.get("content-encoding"))
     kind = names.get("content-type", "").lower()
+    understood = False
     if "event-stream" in kind:
-        _add_stream(entry, captured, decoder, memory)
+        understood = _add_stream(entry, captured, decoder, memory)
     elif "json" in kind:
         body = b"".join(decoder.feed(data) for _, data in captured.chunks)
-        _add_payload(entry, json_value(body), memory)
+        understood = _add_payload(entry, json_value(body), memory)
     if decoder.problem:
         _note(columns, decoder.problem)
-    entry.bodies.append(_body(raw, entry))
+    if raw_responses or not understood or decoder.problem:
+        entry.bodies.append(_body(raw, entry))
 
 
 def _body(raw: bytes, entry: Entry) -> Body:
@@ -124,8 +100,9 @@ def _body(raw: bytes, entry: Entry) -> Body:
     return Body("response", encoding, data, len(raw))
 
 
-def _add_stream(entry: Entry, captured: Captured, decoder: ContentDecoder, memory: Memory) -> None:
-    lines, stream = sse.Decoder(), _Stream()
+def _add_stream(entry: Entry, captured: Captured, decoder: ContentDecoder, memory: Memory) -> bool:
+    """Add what a stream comes to; return whether that is all that it said."""
+    lines, stream = sse.Decoder(), Stream()
     for at, data in captured.chunks:
         stream.take(at, lines.feed(decoder.feed(data) if decoder.encoded else data))
     stream.take(captured.chunks[-1][0], lines.close())
@@ -138,24 +115,43 @@ def _add_stream(entry: Entry, captured: Captured, decoder: ContentDecoder, memor
     if builder.error:
         _add_error(columns, builder.error)
     message = builder.message
+    in_tree = False
     if message is not None:
-        _add_message(entry, message, memory)
+        in_tree = _add_message(entry, message, memory)
         columns["tokens_per_second"] = timing.rate(columns.get("output_tokens"), stream.content)
-    if builder.problems:
-        _note(columns, "; ".join(builder.problems[:3]))
+    _add_stream_notes(columns, builder, cut=_is_cut(captured))
+    return (
+        in_tree and builder.complete and not (builder.error or builder.problems or builder.unknown or builder.earlier)
+    )
+
+
+def _add_stream_notes(columns: dict[str, Any], builder: MessageBuilder, *, cut: bool) -> None:
+    """Say what was odd in a stream; that its record was cut is said elsewhere."""
+    problems = [problem for problem in builder.problems if not (cut and problem.endswith(CUT_OFF))]
+    if problems:
+        _note(columns, "; ".join(problems[:3]))
     if builder.unknown:
         _note(columns, "unknown to this version: " + ", ".join(sorted(set(builder.unknown))))
-    if columns["state"] is State.COMPLETE and message is not None and not builder.complete and not builder.error:
+    begun = builder.message is not None and not builder.complete and not builder.error
+    if begun and columns["state"] is State.COMPLETE and not cut:
         _note(columns, "the stream ended without message_stop")
 
 
-def _add_payload(entry: Entry, payload: Any, memory: Memory) -> None:
+def _is_cut(captured: Captured) -> bool:
+    """Return whether less of the answer was recorded than passed."""
+    passed = captured.ending.response_bytes if captured.ending else None
+    return passed is not None and sum(len(data) for _, data in captured.chunks) < passed
+
+
+def _add_payload(entry: Entry, payload: Any, memory: Memory) -> bool:
+    """Add what a JSON answer says; return whether it is a message."""
     if not isinstance(payload, dict):
-        return
+        return False
     if payload.get("type") == "error":
         _add_error(entry.columns, payload)
     elif payload.get("type") == "message":
-        _add_message(entry, payload, memory)
+        return _add_message(entry, payload, memory)
+    return False
 
 
 def _add_error(columns: dict[str, Any], payload: dict[str, Any]) -> None:
@@ -165,7 +161,8 @@ def _add_error(columns: dict[str, Any], payload: dict[str, Any]) -> None:
         columns["error"] = columns.get("error") or _string(error.get("message"))
 
 
-def _add_message(entry: Entry, message: dict[str, Any], memory: Memory) -> None:
+def _add_message(entry: Entry, message: dict[str, Any], memory: Memory) -> bool:
+    """Add a message; return whether its content stands in the tree now."""
     columns = entry.columns
     columns["message_id"] = _string(message.get("id"))
     columns["response_model"] = _string(message.get("model"))
@@ -183,6 +180,7 @@ def _add_message(entry: Entry, message: dict[str, Any], memory: Memory) -> None:
     content = message.get("content")
     if content and columns.get("tip") is not None:
         _add_reply(entry, content, memory)
+    return not content or columns.get("reply") is not None
 
 
 def _add_reply(entry: Entry, content: Any, memory: Memory) -> None:

@@ -7,7 +7,7 @@ import uuid
 import msgspec
 
 from ccproxy.ingest.assembler import Assembler, Running
-from ccproxy.records import Ending, Frame, FrameKind, Heading, Opening, Position, State
+from ccproxy.records import Attempt, Ending, Frame, FrameKind, Heading, Opening, Position, Sending, State
 
 OPENING = msgspec.json.encode(Opening("POST", "/v1/messages", "", [("a", "b")], "anthropic"))
 HEADING = msgspec.json.encode(Heading(200, [("c", "d")]))
@@ -53,6 +53,31 @@ def test_an_exchange_is_put_together() -> None:
     assert captured.ending == Ending(State.COMPLETE, 200)
     assert not captured.cut
     assert feed(FrameKind.END, ENDING) is None
+
+
+def test_attempts_in_vain_and_how_a_request_went_up_are_told() -> None:
+    """Every attempt is kept in order, and that a stream was asked for in the place of a message."""
+    feed = Feed()
+    attempts = [Attempt("connect", "cannot connect", wait_ms=200.5), Attempt("status", status=529)]
+    feed(FrameKind.OPEN, OPENING)
+    feed(FrameKind.SENT, msgspec.json.encode(Sending(demoted=True)))
+    for attempt in attempts:
+        feed(FrameKind.RETRY, msgspec.json.encode(attempt))
+    ended = feed(FrameKind.END, ENDING)
+    assert ended is not None
+    assert ended.captured.sending == Sending(demoted=True)
+    assert ended.captured.attempts == attempts
+    assert feed.assembler.unreadable == 0
+
+
+def test_a_limited_ending_is_told() -> None:
+    """The true sizes of bodies, and what was left out, come out as they went in."""
+    feed = Feed()
+    limited = Ending(State.COMPLETE, 200, request_bytes=5, response_bytes=7, note="not all of it is here")
+    feed(FrameKind.OPEN, OPENING)
+    ended = feed(FrameKind.END, msgspec.json.encode(limited))
+    assert ended is not None
+    assert ended.captured.ending == limited
 
 
 def test_exchanges_run_side_by_side() -> None:

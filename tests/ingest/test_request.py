@@ -12,13 +12,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccproxy.ingest.memory import Memory
 from ccproxy.ingest.request import request_entry
-from ccproxy.records import Captured, Entry
+from ccproxy.records import Captured, Entry, Sending
 from ccproxy.stores.sqlite import SqliteStore
 from tests.support import wire
 from tests.support.entries import CACHE, Session, captured, exchange_id, fill
@@ -122,6 +123,51 @@ def test_a_body_that_does_not_unpack_is_kept(store: SqliteStore) -> None:
     options: dict[str, Any] = {"request_headers": [("content-encoding", "gzip")]}
     [entry] = _given_back(store, b'{"messages":[]}', **options)
     assert "does not decode" in entry.columns["capture_note"]
+
+
+def test_a_body_that_was_recorded_plain_is_not_unpacked_again(store: SqliteStore) -> None:
+    """What was packed on the wire and is recorded plain is taken for what it is."""
+    exchange = captured(1, {"model": "m", "messages": [MESSAGE]}, request_headers=[("content-encoding", "gzip")])
+    exchange.opening = msgspec.structs.replace(exchange.opening, plain=True)
+    [entry] = fill(store, [exchange])
+    assert (entry.columns["requested_model"], entry.columns["capture_note"]) == ("m", None)
+    assert store.body(exchange.id, "request") == exchange.request
+    assert store.conversation(entry.columns["tip"]) == [json.dumps(MESSAGE).encode()]
+
+
+def test_that_a_request_was_demoted_is_on_record(store: SqliteStore) -> None:
+    """A call that asked for one message and went up as a stream says both."""
+    exchanges = [captured(number, {"model": "m", "stream": False, "messages": [MESSAGE]}) for number in (1, 2)]
+    exchanges[1].sending = Sending(demoted=True)
+    fill(store, exchanges)
+    rows = [store.exchange(exchange.id) for exchange in exchanges]
+    assert [(row["stream"], row["demoted"]) for row in rows] == [(0, 0), (0, 1)]
+
+
+CUT = b'{"model":"m","max_tokens":5,"metadata":{"user_id":"user_a_account_b_session_c"},"messages":[{"role":"user","content":"hi"}]}'
+
+
+@pytest.mark.parametrize("length", [85, 100, len(CUT) - 1])
+def test_a_body_that_broke_off_says_what_it_can(store: SqliteStore, length: int) -> None:
+    """Of a request whose end is not on record, the members that came whole count; the rest is bytes."""
+    [entry] = _given_back(store, CUT[:length], request_headers=[("X-Claude-Code-Agent-Id", "agent")])
+    columns = entry.columns
+    assert (columns["requested_model"], columns["max_tokens"], columns["session_id"]) == ("m", 5, "c")
+    assert columns["agent_id"] == "agent"
+    assert columns["tip"] is None
+    assert entry.nodes == []
+    assert "not a JSON object" in columns["capture_note"]
+
+
+def test_of_a_body_that_is_cut_early_the_headers_count(store: SqliteStore) -> None:
+    """Where nothing of a body can be read, the headers still say who asked."""
+    for number, body in enumerate(
+        (b'{"mod', b'{"model":"m', b'{ nonsense "model":"m"', b'[{"model":"m"}', b"\xff{"), 1
+    ):
+        exchange = captured(number, body, request_headers=[("x-claude-code-session-id", "s")])
+        [entry] = fill(store, [exchange])
+        assert (entry.columns["requested_model"], entry.columns["session_id"]) == (None, "s")
+        assert store.body(exchange.id, "request") == body
 
 
 def test_a_large_body_is_given_back(store: SqliteStore) -> None:

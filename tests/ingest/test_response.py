@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import brotli
+import msgspec
 import pytest
 
+from ccproxy.ingest.memory import Memory
+from ccproxy.ingest.request import request_entry
+from ccproxy.ingest.response import add_response
 from ccproxy.protocol.parts import json_value
-from ccproxy.records import Ending, State
+from ccproxy.records import Attempt, Ending, State
 from ccproxy.stores.sqlite import SqliteStore
 from tests.support import wire
 from tests.support.entries import JSON_HEADERS, STREAM_HEADERS, captured, event, exchange_id, fill, stream
@@ -221,6 +225,110 @@ def test_a_cut_record_says_so(store: SqliteStore) -> None:
     assert "the end of this record is missing" in store.exchange(exchange.id)["capture_note"]
 
 
+def test_attempts_in_vain_are_in_the_row(store: SqliteStore) -> None:
+    """Each attempt before the answer can be read from the row; an exchange without any has none."""
+    exchanges = [captured(number, ASKED, stream([TEXT])) for number in (1, 2)]
+    exchanges[0].attempts = [Attempt("connect", "cannot connect", None, 200.5), Attempt("status", status=529)]
+    fill(store, exchanges)
+    assert json.loads(store.exchange(exchange_id(1))["attempts"]) == [
+        {"kind": "connect", "error": "cannot connect", "status": None, "wait_ms": 200.5},
+        {"kind": "status", "error": None, "status": 529, "wait_ms": 0.0},
+    ]
+    assert store.exchange(exchange_id(2))["attempts"] is None
+
+
+def test_a_record_that_was_cut_on_purpose_tells_the_true_sizes(store: SqliteStore) -> None:
+    """The bytes on record come back, the row tells how many passed, and the message is built as far as it goes."""
+    pieces = stream([TEXT], pieces=9)
+    raw = b"".join(pieces)
+    note = "the response is recorded up to 900 of 2000 bytes (capture.max_body)"
+    kept = [*pieces[:6], pieces[6][:30]]
+    exchange = captured(1, ASKED, kept)
+    exchange.ending = Ending(State.COMPLETE, 200, request_bytes=5000, response_bytes=len(raw), note=note)
+    fill(store, [exchange])
+    row = store.exchange(exchange.id)
+    assert (row["request_bytes"], row["response_bytes"], row["capture_note"]) == (5000, len(raw), note)
+    assert store.body(exchange.id, "response") == b"".join(kept)
+    assert store.body(exchange.id, "request") == exchange.request
+    [block] = json_value(store.conversation(row["reply"])[-1])["content"]
+    assert TEXT["text"].startswith(block["text"])
+    assert (row["stop_reason"], row["message_id"]) == (None, "msg_01")
+
+
+def test_an_open_row_gets_its_true_size_at_the_end(store: SqliteStore) -> None:
+    """What is shown of a request while it runs is completed when its ending tells more."""
+    exchange, memory = captured(1, b'{"model":"m","messa', stream([TEXT])), Memory(store.part)
+    entry = request_entry(exchange, memory)
+    store.write([entry], [])
+    assert store.exchange(exchange.id)["request_bytes"] == 19
+    exchange.ending = Ending(State.COMPLETE, 200, request_bytes=70_000, note="the request is recorded up to 19 bytes")
+    add_response(entry, exchange, memory)
+    store.write([entry], [])
+    row = store.exchange(exchange.id)
+    assert (row["request_bytes"], row["requested_model"], row["state"]) == (70_000, "m", "complete")
+    assert row["capture_note"].endswith("; the request is recorded up to 19 bytes")
+    assert store.body(exchange.id, "request") == exchange.request
+
+
+def test_an_answer_that_was_recorded_plain_is_not_unpacked_again(store: SqliteStore) -> None:
+    """What was packed on the wire and is recorded plain comes to its message, and a first mark of time is no body."""
+    exchange = captured(
+        1, ASKED, [b"", *stream([TEXT])], response_headers=[*STREAM_HEADERS, ("content-encoding", "br")]
+    )
+    assert exchange.heading is not None
+    exchange.heading = msgspec.structs.replace(exchange.heading, plain=True)
+    exchange.ending = Ending(State.COMPLETE, 200, response_bytes=77)
+    fill(store, [exchange])
+    row = store.exchange(exchange.id)
+    assert (row["stop_reason"], row["response_bytes"], row["capture_note"]) == ("end_turn", 77, None)
+    assert row["first_byte_ms"] == 110
+    assert store.body(exchange.id, "response") == b"".join(stream([TEXT]))
+
+
+UNDERSTOOD = {
+    "stream": (stream([TEXT, CALL]), STREAM_HEADERS),
+    "JSON": ([json.dumps(MESSAGE).encode()], JSON_HEADERS),
+    "stream of nothing": (stream([]), STREAM_HEADERS),
+}
+NOT_UNDERSTOOD = {
+    "error": ([json.dumps(OVERLOADED).encode()], JSON_HEADERS),
+    "error in a stream": ([*stream([TEXT])[:4], event("error", **OVERLOADED)], STREAM_HEADERS),
+    "stream without end": (stream([TEXT])[:-1], STREAM_HEADERS),
+    "unknown event": ([event("novelty", x=1), *stream([TEXT])], STREAM_HEADERS),
+    "malformed event": ([*stream([TEXT])[:3], b"data: {\n\n", *stream([TEXT])[3:]], STREAM_HEADERS),
+    "two messages": ([*stream([TEXT]), *stream([CALL])], STREAM_HEADERS),
+    "other JSON": ([b'{"input_tokens":5}'], JSON_HEADERS),
+    "text": ([b"hello"], (("content-type", "text/plain"),)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*UNDERSTOOD, *NOT_UNDERSTOOD])
+def test_without_raw_responses_only_what_was_understood_goes(store: SqliteStore, name: str) -> None:
+    """The bytes of an answer go where its message is all that it said; the message, its times and its size stay."""
+    answer, headers = (UNDERSTOOD | NOT_UNDERSTOOD)[name]
+    exchange, memory = captured(1, ASKED, answer, response_headers=headers), Memory(store.part)
+    entry = request_entry(exchange, memory)
+    add_response(entry, exchange, memory, raw_responses=False)
+    store.write([entry], [])
+    row = store.exchange(exchange.id)
+    assert row["response_bytes"] == len(b"".join(answer))
+    assert store.body(exchange.id, "request") == exchange.request
+    assert store.body(exchange.id, "response") == (None if name in UNDERSTOOD else b"".join(answer))
+    if name in UNDERSTOOD:
+        assert row["stop_reason"]
+        assert bool(row["reply"]) is (name != "stream of nothing")
+        assert bool(entry.timeline) is ("stream" in name)
+
+
+def test_a_message_that_stands_nowhere_else_keeps_its_bytes(store: SqliteStore) -> None:
+    """An answer to a request that is not understood has no place in a conversation, so its bytes stay."""
+    exchange, memory = captured(1, b'{"messa', stream([TEXT])), Memory(store.part)
+    entry = request_entry(exchange, memory)
+    add_response(entry, exchange, memory, raw_responses=False)
+    store.write([entry], [])
+    assert store.body(exchange.id, "response") == b"".join(stream([TEXT]))
+
+
 def test_the_answer_is_the_next_requests_history(store: SqliteStore) -> None:
     """The client's echo of an answer is the same node, also when its marker and its key order differ."""
     echo = {"content": [TEXT, {**CALL, "cache_control": {"type": "ephemeral"}}], "role": "assistant"}
@@ -234,7 +342,6 @@ def test_an_echo_in_another_spelling_is_given_back(store: SqliteStore) -> None:
     """Answer and echo may reach the store in one batch; each request still comes back as it was sent."""
     echo = {"content": [CALL, TEXT], "role": "assistant"}
     second = json.dumps({**ASKED, "messages": [*ASKED["messages"], echo]}, indent=1).encode()  # type: ignore[misc]
-    from ccproxy.ingest.memory import Memory
     from tests.support.entries import entry_of
 
     memory = Memory(store.part)
