@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ccproxy.errors import ConfigError
+from ccproxy.settings import Settings
 from ccproxy.wire import Header
 
 OWN_HEADER = b"x-ccproxy-token"
@@ -46,6 +47,24 @@ class Policy:
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     dashboard_port: int = 5174
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Return who may come in."""
+    server, auth = settings.server, settings.auth
+    return Policy(
+        host=server.host,
+        enabled=auth.enabled,
+        token=auth.token,
+        header=auth.api_key_header,
+        localhost_bypass=auth.allow_localhost_bypass,
+        trust_proxy=server.trust_proxy,
+        password=settings.dashboard.password,
+        public_url=server.public_url,
+        hosts=server.allowed_hosts,
+        origins=server.cors_origins,
+        dashboard_port=settings.dashboard.port,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +170,7 @@ class Gate:
         return local or self._is_vouched(headers)
 
     def _is_vouched(self, headers: Iterable[Header]) -> bool:
-        return any(
-            [self._carries_token(name, value) for name, value in headers]
-        )  # all of them: no early end to measure
+        return any(self._carries_token(name, value) for name, value in headers)
 
     def _carries_token(self, name: bytes, value: bytes) -> bool:
         if name not in self._carriers or not self._policy.token:

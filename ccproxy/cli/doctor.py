@@ -24,7 +24,6 @@ from ccproxy.errors import ConfigError, StoreError
 from ccproxy.journal import segments
 from ccproxy.settings import Settings, environment, load
 from ccproxy.stores.sqlite import SqliteStore
-from ccproxy.web.wishes import policy_of
 
 Line = tuple[bool, str, str]  # fine, what was looked at, what was found
 LOW_DISK_BYTES = 1 << 30
@@ -51,7 +50,7 @@ def _lines(config_file: Path | None, db_path: str | None) -> Iterator[Line]:
     for note in settings.notes:
         yield True, "config", note
     try:
-        auth.check(policy_of(settings))
+        auth.check(auth.policy_of(settings))
     except ConfigError as error:
         yield False, "access", str(error)
     checks: list[Callable[[Settings], Iterator[Line]]] = [_store, _journal, _disk, _proxy, _client, _base_url, _forward]

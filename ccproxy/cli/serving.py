@@ -22,7 +22,6 @@ from ccproxy.lifecycle import logs
 from ccproxy.lifecycle.supervisor import Modules, Supervisor, listen
 from ccproxy.settings import Settings, environment
 from ccproxy.stores.sqlite import SqliteStore
-from ccproxy.web.wishes import policy_of
 
 MODULES = Modules("ccproxy.web.worker", "ccproxy.ingest.process", "ccproxy.web.api.process")
 
@@ -33,7 +32,7 @@ class ServeError(Exception):
 
 def serve(settings: Settings) -> int:
     """Run the proxy until a signal stops it; return the exit code."""
-    auth.check(policy_of(settings))
+    auth.check(auth.policy_of(settings))
     listener = _listen(settings.server.host, settings.server.port)
     with contextlib.closing(listener):
         _check_places(settings)

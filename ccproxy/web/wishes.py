@@ -6,28 +6,9 @@ Knows which setting means what to whom. Refuses to decide anything.
 from __future__ import annotations
 
 from ccproxy import recorder
-from ccproxy.auth import Policy
 from ccproxy.settings import Settings
 from ccproxy.web.forward import Rules
 from ccproxy.web.retrying import Retries
-
-
-def policy_of(settings: Settings) -> Policy:
-    """Return who may come in."""
-    server, auth = settings.server, settings.auth
-    return Policy(
-        host=server.host,
-        enabled=auth.enabled,
-        token=auth.token,
-        header=auth.api_key_header,
-        localhost_bypass=auth.allow_localhost_bypass,
-        trust_proxy=server.trust_proxy,
-        password=settings.dashboard.password,
-        public_url=server.public_url,
-        hosts=server.allowed_hosts,
-        origins=server.cors_origins,
-        dashboard_port=settings.dashboard.port,
-    )
 
 
 def rules_of(settings: Settings) -> Rules:

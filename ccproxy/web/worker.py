@@ -21,7 +21,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from ccproxy import settings as configuration
-from ccproxy.auth import Gate
+from ccproxy.auth import Gate, policy_of
 from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.journal.writer import JournalWriter
 from ccproxy.lifecycle import children, logs
@@ -37,7 +37,7 @@ from ccproxy.web.guard import Guard
 from ccproxy.web.relay import Relay
 from ccproxy.web.status import Status
 from ccproxy.web.warming import rehearse
-from ccproxy.web.wishes import capture_limits, policy_of, rules_of
+from ccproxy.web.wishes import capture_limits, rules_of
 
 log = logging.getLogger("ccproxy")
 
