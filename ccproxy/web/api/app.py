@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from quart import Blueprint, Quart
 from quart_cors import cors
 
-from ccproxy.web.api import documents, exchanges
+from ccproxy.web.api import documents, exchanges, figures, sessions
 from ccproxy.web.api.answering import keep_safe
 from ccproxy.web.api.opening import Stores
 
@@ -26,7 +26,8 @@ def create_api(stores: Stores, *, origins: Sequence[str] = (), blueprints: Seque
     app.config["RESPONSE_TIMEOUT"] = None  # a large download to a slow reader takes as long as it takes
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.merge_slashes = False  # an id may hold any
-    for blueprint in (exchanges.blueprint(stores), *blueprints):
+    own = [module.blueprint(stores) for module in (exchanges, sessions, figures)]
+    for blueprint in (*own, *blueprints):
         app.register_blueprint(blueprint)
     documents.publish(app)
     keep_safe(app)
