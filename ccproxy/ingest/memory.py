@@ -63,10 +63,14 @@ class Memory:
     def trim(self) -> None:
         """Start anew where the bounds are passed. Only right when all that was seen has reached the store."""
         if self._bytes > MAX_BYTES or len(self._nodes) > MAX_NODES:
-            self._seen.clear()
-            self._first.clear()
-            self._nodes.clear()
-            self._bytes = 0
+            self.forget()
+
+    def forget(self) -> None:
+        """Start anew, as where the store may have let go of what was seen. Only right when all of it had reached the store."""
+        self._seen.clear()
+        self._first.clear()
+        self._nodes.clear()
+        self._bytes = 0
 
     def forget_nodes(self) -> None:
         """Take every node for new again, as after one was asked about that will never reach the store."""

@@ -19,7 +19,7 @@ from ccproxy.ingest.response import add_response
 from ccproxy.journal.reader import JournalReader, Step
 from ccproxy.records import Body, Entry, Position, State
 from ccproxy.stores import compression
-from ccproxy.stores.contract import Store
+from ccproxy.stores.contract import Freed, Store
 
 log = logging.getLogger("ccproxy")
 
@@ -47,6 +47,19 @@ class Pipeline:
             self._take(step)
         self._settle()
         return bool(steps)
+
+    def sweep(self) -> Freed | None:
+        """Let the store free a piece of what deletions left; None where something still waits to be stored.
+
+        That would point to parts to which nothing in the store does. What runs is in the store as an open row, so its parts
+        stay; all others are taken for unknown from then on.
+        """
+        if self._ended or self._waiting:
+            return None
+        try:
+            return self.store.sweep()
+        finally:
+            self._memory.forget()
 
     def _settle(self) -> None:
         """Make entries of what has ended or begun, and store them; all of it stays to be done where the store fails."""
@@ -79,6 +92,7 @@ class Pipeline:
             try:
                 running.entry = request_entry(captured, self._memory)
             except StoreError:
+                self._memory.forget_nodes()  # of the entry that is now made later, some were asked about already
                 raise
             except Exception as error:
                 self._memory.forget_nodes()

@@ -1,6 +1,7 @@
 """The ingest process: turns the pipeline for as long as its parent lives, and to the journal's end at a stop.
 
-Started by the supervisor as `python -m ccproxy.ingest.process`. Shows on the board how far it is. Waits here, and only here.
+Started by the supervisor as `python -m ccproxy.ingest.process`. Between two turns retention takes a step. Shows on the board
+how far it is. Waits here, and only here.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ccproxy import settings as configuration
 from ccproxy.errors import StoreBusyError, StoreError
 from ccproxy.ingest import original
 from ccproxy.ingest.pipeline import Pipeline
+from ccproxy.ingest.retention import Retention
 from ccproxy.journal import segments
 from ccproxy.journal.reader import JournalReader
 from ccproxy.lifecycle import children, logs
@@ -58,6 +60,7 @@ class Ingest:
                         self._turns(pipeline)
 
     def _turns(self, pipeline: Pipeline) -> None:
+        retention = Retention(pipeline, self._settings.storage, lambda: self._beat(RUNNING, ""))
         told = ""
         while not self._gone:
             try:
@@ -73,6 +76,8 @@ class Ingest:
                 self._pause(BUSY_PAUSE_S if passing else FAILED_PAUSE_S)
                 continue
             self._show(pipeline, RUNNING, "")
+            if not self._stopping:  # what is not done by then waits for the next start
+                busy |= retention.turn()
             if busy:
                 self._pause(0)
             elif self._stopping:

@@ -212,6 +212,25 @@ def test_search_finds_nothing_of_what_is_gone(store: SqliteStore) -> None:
     assert_sound(store)
 
 
+def test_blocks_without_words_leave_the_index_as_it_is(store: SqliteStore) -> None:
+    """What never stood in the index, an empty text or a picture, is not taken out of it."""
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0"}}
+    blocks = [
+        {"type": "text", "text": ""},
+        picture,
+        {"type": "text", "text": "nul \0 nul"},
+        {"type": "text", "text": "?"},
+    ]
+    ask = {"model": "m", "messages": [{"role": "user", "content": blocks}]}
+    fill(store, [captured(1, ask, stream([{"type": "text", "text": "an answer"}])), one(2, "the zebra")])
+    rows = "SELECT count(*) FROM block_search_docsize"
+    before = store.db.execute(rows).fetchone()[0]
+    store.delete(Selection(exchange=exchange_id(1)))
+    tidy(store)
+    assert store.db.execute(rows).fetchone()[0] == before - 3 == 2
+    assert_sound(store)
+
+
 def test_it_is_done_a_piece_at_a_time(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """However much there is to be freed, each piece is small, and between two pieces everything is sound and can be written."""
     monkeypatch.setattr(pruning, "STEP_ROWS", 3)
@@ -251,6 +270,7 @@ def test_frames_that_are_read_again_bring_nothing_back(store: SqliteStore) -> No
     tidy(store)
     fill(store, exchanges)  # with a memory of its own, as after a start
     assert [row["id"] for row in store.exchanges(limit=9)] == [exchanges[2].id]
+    assert store.leftover() is Leftover.ROWS
     assert_whole(store, exchanges[2:])
     store.delete(Selection(exchange=exchanges[2].id))
     fill(store, exchanges)

@@ -62,8 +62,9 @@ def test_the_file_becomes_smaller(store: SqliteStore, path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_no_trace_is_left(store: SqliteStore, path: Path, seed: int) -> None:
+def test_no_trace_is_left(store: SqliteStore, path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bytes of what was deleted stand nowhere in the store's files, small pieces neither, nor words in the index."""
+    monkeypatch.setattr(pruning, "STEP_PAGES", (1, 2000)[seed % 2])
     dice = random.Random(seed)
     marks = {n: f"mark{n:04}x{dice.randrange(10**9):09}" for n in range(1, 121)}
     memory = Memory(store.part)
@@ -80,6 +81,23 @@ def test_no_trace_is_left(store: SqliteStore, path: Path, seed: int) -> None:
     assert Path(f"{path}-wal").exists()
     assert [n for n in gone if marks[n].encode() in after] == []
     assert all(marks[n].encode() in after for n in marks.keys() - gone)
+    assert_sound(store)
+
+
+def test_the_index_is_merged_to_its_end(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small the steps are, afterwards the full-text index is of one piece, in which nothing deleted stands."""
+    fill(store, list(Session(preamble_bytes=3000, turn_bytes=20_000).exchanges(30)))
+    store.delete(Selection(before=T0 + 4 * MINUTE), wipe=False)
+    store.sweep()
+    pieces = "SELECT count(DISTINCT segid) FROM block_search_idx"
+    assert store.db.execute(pieces).fetchone()[0] > 1
+    monkeypatch.setattr(pruning, "STEP_PAGES", 1)
+    monkeypatch.setattr(store, "_give_back", lambda: False)
+    steps = 1
+    while store.shrink():
+        steps += 1
+    assert steps > 10
+    assert store.db.execute(pieces).fetchone()[0] == 1
     assert_sound(store)
 
 
