@@ -25,12 +25,13 @@ log = logging.getLogger("ccproxy")
 
 
 class Pipeline:
-    """From one journal into one store."""
+    """From one journal into one store. Without `raw_responses` the bytes of an answer that was understood are not kept."""
 
-    def __init__(self, reader: JournalReader, store: Store) -> None:
+    def __init__(self, reader: JournalReader, store: Store, *, raw_responses: bool = True) -> None:
         self.reader = reader
         self.store = store
         self.stored = 0
+        self._raw_responses = raw_responses
         self._assembler = Assembler()
         self._memory = Memory(store.part)
         self._ended: deque[Running] = deque()  # no entry is made of them yet
@@ -104,7 +105,7 @@ class Pipeline:
     def _finish(self, running: Running) -> Entry:
         entry = self._entry(running)
         try:
-            add_response(entry, running.captured, self._memory)
+            add_response(entry, running.captured, self._memory, raw_responses=self._raw_responses)
         except StoreError:
             raise
         except Exception as error:

@@ -110,7 +110,8 @@ class Ingest:
             yield None
             return
         with contextlib.closing(store):
-            yield Pipeline(JournalReader(folder, store.positions()), store)
+            raw_responses = self._settings.capture.raw_responses
+            yield Pipeline(JournalReader(folder, store.positions()), store, raw_responses=raw_responses)
 
     def _store(self, folder: Path) -> SqliteStore | None:
         """Open the store and put it in order, trying until that can be done."""
