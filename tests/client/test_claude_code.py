@@ -164,3 +164,22 @@ async def test_a_long_session_takes_little_room(tmp_path: Path) -> None:
     stored = sum(path.stat().st_size for path in (proxy.db, proxy.home / "requests.db-wal") if path.exists())
     sys.stdout.write(f"{len(rows)} exchanges, {sent / 1e6:.2f} MB on the wire, {stored / 1e3:.0f} KB in the store\n")
     assert stored <= MAX_STORE_BYTES
+
+
+async def test_a_locked_proxy_is_opened_by_a_custom_header(tmp_path: Path) -> None:
+    """With auth on and no bypass, Claude Code works by `ANTHROPIC_CUSTOM_HEADERS`; the token goes no further, its own key does."""
+    locked = {"AUTH_ENABLED": "true", "AUTH_TOKEN": "let-me-in", "AUTH_ALLOW_LOCALHOST_BYPASS": "false"}
+    async with (
+        StandIn(claude_script(turns=2)) as up,
+        Proxy(up.url, tmp_path / "proxy", environ=locked) as proxy,
+    ):
+        (tmp_path / "home").mkdir()
+        shown = {"ANTHROPIC_CUSTOM_HEADERS": "X-CCProxy-Token: let-me-in"}
+        result = await run_claude("Do the steps.", proxy.url, tmp_path / "home", shown)
+        assert result["result"] == FINAL_TEXT
+        assert up.messages
+        for asked in up.messages:
+            assert asked.header("x-ccproxy-token") is None
+            assert asked.header("x-api-key") or asked.header("authorization")
+    for file in (tmp_path / "proxy").rglob("*"):
+        assert not file.is_file() or b"let-me-in" not in file.read_bytes(), file
