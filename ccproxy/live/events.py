@@ -114,13 +114,14 @@ class LiveError(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """Event `ended`. `state` is null where the end itself was not seen: the store knows it."""
+    """Event `ended`. `state` is null where the end itself was not seen: the store knows it. `note` says what was not recorded."""
 
     exchange: str
     state: str | None
     status: int | None = None
     error: str | None = None
     error_kind: str | None = None
+    note: str | None = None
     duration_ms: float | None = None
     stop_reason: str | None = None
     input_tokens: int | None = None

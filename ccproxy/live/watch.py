@@ -23,6 +23,7 @@ from ccproxy.records import Attempt, Ending, Frame, FrameKind, Heading, Opening,
 
 MAX_REQUEST_BYTES = 64 << 20  # of a larger request only the headers are read
 DIED = "the proxy died while this exchange was running"
+CUT = "the journal could not be written, so the end of this record is missing"
 
 _opening = msgspec.json.Decoder(Opening).decode
 _attempt = msgspec.json.Decoder(Attempt).decode
@@ -91,12 +92,12 @@ class _Running:
         elif frame.kind is FrameKind.HEAD:
             found.append(self._head(_heading(frame.data)))
         elif frame.kind in _ENDS:
-            found += self._end(frame.at, _ending(frame.data))
+            found += self._end(frame, _ending(frame.data))
         return found
 
     def over(self, state: State | None, error: str | None = None) -> list[Event]:
         """Return how an exchange ended that did not say so itself."""
-        return [*self._close(), Event("ended", self._ended(state, None, error))]
+        return [*self._close(), Event("ended", self._ended(None, Ending(state, error=error) if state else None))]
 
     def shown(self) -> RunningExchange:
         """Return how it stands, for the snapshot."""
@@ -130,18 +131,22 @@ class _Running:
         self.answer = Answer(self.exchange.id, heading, self._limit)
         return Event("head", Head(self.exchange.id, heading.status))
 
-    def _end(self, at: int, ending: Ending) -> list[Event]:
-        duration = max(0, at - self.opened_at) / 1000
-        return [*self._close(), Event("ended", self._ended(ending.state, duration, ending.error, ending.error_kind))]
+    def _end(self, frame: Frame, ending: Ending) -> list[Event]:
+        if frame.kind is FrameKind.END_CUT:
+            ending = msgspec.structs.replace(ending, note=CUT)
+        return [*self._close(), Event("ended", self._ended(max(0, frame.at - self.opened_at) / 1000, ending))]
 
     def _close(self) -> list[Event]:
         return self.answer.close() if self.answer else []
 
-    def _ended(self, state: State | None, duration: float | None, error: str | None, kind: str | None = None) -> Ended:
+    def _ended(self, duration: float | None, ending: Ending | None) -> Ended:
         counted = self.answer.usage if self.answer else Tokens()
         reason = self.answer.stop.stop_reason if self.answer and self.answer.stop else None
+        state, error, kind, note = (
+            (ending.state, ending.error, ending.error_kind, ending.note) if ending else (None,) * 4
+        )
         return Ended(
-            self.exchange.id, state, self.status, error, kind, duration, reason,
+            self.exchange.id, state, self.status, error, kind, note, duration, reason,
             counted.input, counted.output, counted.cache_read, counted.cache_write,
         )  # fmt: skip
 

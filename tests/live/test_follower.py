@@ -229,12 +229,13 @@ async def test_a_slow_listener_catches_up_with_a_snapshot(tmp_path: Path, monkey
         async with _follower(tmp_path) as follower, listening(follower) as quick, listening(follower) as slow:
             await slow.event("snapshot")
             await quick.event("snapshot")
-            for number in range(100):
-                say(recording, f"{number} ")
-                await quick.text(f"{number} ")
+            said = [f"{number} ".rjust(600) for number in range(12)]
+            for one in said:
+                say(recording, one)
+                await quick.text(one)
             await slow.event("lagging")
             [shown] = (await slow.event("snapshot"))["exchanges"]
-            assert shown["blocks"][0]["text"] == "".join(f"{number} " for number in range(100))
+            assert shown["blocks"][0]["text"] == "".join(said)
             say(recording, "more")
             await slow.text("more")
             assert "lagging" not in quick.names()

@@ -14,7 +14,7 @@ from ccproxy.live import watch as module
 from ccproxy.live.events import Ended, LiveExchange
 from ccproxy.live.watch import Backlog, Watch
 from ccproxy.recorder import Recorder, Recording
-from ccproxy.records import Attempt, Frame, FrameKind, Position, State
+from ccproxy.records import Attempt, Ending, Frame, FrameKind, Position, State
 from tests.support.running import begin_text, finish, open_exchange, request_body, say
 
 
@@ -117,9 +117,7 @@ def test_an_answer_without_a_request_still_introduces_it(tape: Tape) -> None:
 def test_attempts_in_vain_are_told(tape: Tape) -> None:
     """Each attempt that another one follows is an event, and the snapshot counts them."""
     recording = open_exchange(tape.recorder)
-    attempt = msgspec.json.encode(Attempt("connect", "the provider refused the connection", None, 250.0))
-    frame = Frame(FrameKind.RETRY, recording.id, 5000, attempt)
-    tape.see(frame, Position("w", 1, 0))
+    recording.retry(Attempt("connect", "the provider refused the connection", None, 250.0))
     [retry] = tape.named("retry")
     assert (retry.kind, retry.wait_ms) == ("connect", 250.0)
     assert [running.attempts for running in tape.watch.shown()] == [2]
@@ -147,6 +145,15 @@ def test_how_an_exchange_ended_is_told(tape: Tape, state: State) -> None:
     recording.end(state, error="It broke.", error_kind="broke")
     [ended] = tape.named("ended")
     assert (ended.state, ended.error, ended.error_kind) == (state, "It broke.", "broke")
+
+
+def test_what_was_not_recorded_is_told(tape: Tape) -> None:
+    """An exchange of which less is on record than passed says so when it ends."""
+    recordings = [open_exchange(tape.recorder) for _ in range(2)]
+    endings = [Ending(State.COMPLETE, note="only its first 10 bytes"), Ending(State.COMPLETE)]
+    for kind, recording, ending in zip((FrameKind.END, FrameKind.END_CUT), recordings, endings, strict=True):
+        tape.see(Frame(kind, recording.id, 1, msgspec.json.encode(ending)), Position("w", 1, 0))
+    assert [ended.note for ended in tape.named("ended")] == ["only its first 10 bytes", module.CUT]
 
 
 def test_a_dead_writer_ends_its_exchanges(tape: Tape) -> None:

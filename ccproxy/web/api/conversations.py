@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -115,12 +116,8 @@ def blueprint(config_dir: Path) -> Blueprint:
         """
         project, agent = _project(), request.args.get("agent") or None
         offset, limit = _number("offset", 0), _number("limit", asking.MAX_LIMIT) or asking.MAX_LIMIT
-
-        def read() -> Transcript:
-            return library.transcript(
-                project, conversation, agent=agent, offset=offset, limit=min(limit, asking.MAX_LIMIT)
-            )
-
+        limit = min(limit, asking.MAX_LIMIT)
+        read = partial(library.transcript, project, conversation, agent=agent, offset=offset, limit=limit)
         return answer(await _in_thread(read))
 
     return routes
