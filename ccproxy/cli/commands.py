@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import click
 
 from ccproxy import __version__
-from ccproxy.cli import configuring, doctor, launcher, looking, resetting, serving, tailing
+from ccproxy.cli import configuring, doctor, launcher, looking, pruning, resetting, serving, tailing
 from ccproxy.errors import ConfigError, StoreError
 from ccproxy.settings import Settings, environment, load
 
@@ -191,6 +192,38 @@ def search(config_file: Path | None, db_path: str | None, words: tuple[str, ...]
       ccproxy search -n 5 README.md
     """
     looking.search(_settings(config_file, **{"storage.db_path": db_path}), " ".join(words), count)
+
+
+@main.command()
+@_store_options
+@click.option("--older-than", metavar="AGE", callback=pruning.age, help="All that began longer ago, such as 30d.")
+@click.option("--before", metavar="DATE", callback=pruning.moment, help="All that began before a date, or a time.")
+@click.option("--session", metavar="ID", help="A session; the beginning of its ID is enough.")
+@click.option("--exchange", metavar="ID", help="One exchange; the beginning or the end of its ID is enough.")
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_plain_errors
+def prune(
+    config_file: Path | None,
+    db_path: str | None,
+    older_than: float | None,
+    before: datetime | None,
+    session: str | None,
+    exchange: str | None,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Delete some captures for ever, after asking.
+
+    What later exchanges repeat of them stays with those. The proxy may be running; what still runs through it stays.
+
+    \b
+    Examples:
+      ccproxy prune --older-than 30d --dry-run
+      ccproxy prune --session 0b9ae4d1
+    """
+    choice = pruning.Choice(older_than, before, session, exchange)
+    pruning.prune(_settings(config_file, **{"storage.db_path": db_path}), choice, dry_run=dry_run, sure=yes)
 
 
 @main.command("doctor")
