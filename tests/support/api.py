@@ -35,6 +35,26 @@ class Api:
         """Send a request."""
         return await self.app.test_client().open(path, method=method, **options)
 
+    async def on_the_wire(self, path: str, method: str) -> tuple[dict[str, str], bytes]:
+        """Send a request, and return headers and body as the server is given them."""
+        head: list[Any] = []
+        body: list[bytes] = []
+        asked = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def receive() -> Json:
+            return asked.pop() if asked else await asyncio.get_running_loop().create_future()
+
+        async def send(message: Json) -> None:
+            head.extend(message.get("headers", ()))
+            body.append(message.get("body", b""))
+
+        scope = {
+            "type": "http", "http_version": "1.1", "asgi": {}, "method": method, "scheme": "http", "path": path,
+            "raw_path": path.encode(), "query_string": b"", "root_path": "", "headers": [(b"host", b"localhost")],
+        }  # fmt: skip
+        await self.app(scope, receive, send)  # type: ignore[arg-type]
+        return {name.decode().lower(): value.decode() for name, value in head}, b"".join(body)
+
     async def json(self, path: str, status: int = 200, method: str = "GET", **options: Any) -> Any:
         """Send a request, and return the JSON of an answer that has this status."""
         response = await self.ask(path, method, **options)

@@ -9,7 +9,7 @@ import logging
 from typing import Any
 
 import msgspec
-from quart import Quart, Response
+from quart import Quart, Response, request
 from quart_schema import RequestSchemaValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -51,8 +51,11 @@ def keep_safe(app: Quart) -> None:
 
     @app.after_request
     async def protect(response: Response) -> Response:
-        for name, value in _SAFE.items():
-            response.headers[name] = value
+        response.headers.update(_SAFE)
+        length = response.headers.get("content-length")
+        if request.method == "HEAD" and length is not None:
+            response.set_data(b"")
+            response.headers["content-length"] = length
         return response
 
     app.register_error_handler(HTTPException, _http_failure)
