@@ -87,7 +87,7 @@ class Ending(msgspec.Struct, frozen=True):
     """How an exchange ended: a final state and, where it did not go well, a sentence and a short word for the cause.
 
     `request_bytes` and `response_bytes` are what passed of a body that is not recorded as it passed, on purpose; else None. `note`
-    says what was left out.
+    says what was left out. `recorded_bytes` is what the frames of both bodies hold: with less, some are missing.
     """
 
     state: State
@@ -97,6 +97,7 @@ class Ending(msgspec.Struct, frozen=True):
     request_bytes: int | None = None
     response_bytes: int | None = None
     note: str | None = None
+    recorded_bytes: int | None = None
 
 
 @dataclass(slots=True)
@@ -117,6 +118,7 @@ class Captured:
     ended_at: int | None = None
     ending: Ending | None = None
     cut: bool = False  # frames of it had to be dropped
+    damaged: bool = False  # frames of it could not be read
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def test_everything_that_happens_is_a_frame(recording: Recording, frames: Frames
     assert (opening.provider, opening.client_address) == ("anthropic", "127.0.0.1")
     assert (frames[1][3], frames[2][3], frames[4][3]) == (b"body", b"", b"data: x\n\n")
     assert msgspec.json.decode(frames[3][3], type=Heading) == Heading(200, [("content-type", "text/event-stream")])
-    assert msgspec.json.decode(frames[5][3], type=Ending) == Ending(State.COMPLETE, 200)
+    assert _ending(frames) == Ending(State.COMPLETE, 200, recorded_bytes=len(b"body" + b"data: x\n\n"))
 
 
 def test_no_secret_becomes_a_byte(recording: Recording, frames: Frames) -> None:
@@ -87,7 +87,7 @@ def test_an_exchange_ends_once(recording: Recording, frames: Frames) -> None:
     recording.end(State.INTERRUPTED)
     endings = [data for kind, _, _, data in frames if kind == FrameKind.END]
     assert [msgspec.json.decode(data, type=Ending) for data in endings] == [
-        Ending(State.CLIENT_LEFT, None, "the client closed its connection", "client")
+        Ending(State.CLIENT_LEFT, None, "the client closed its connection", "client", recorded_bytes=0)
     ]
     assert recording.ended is State.CLIENT_LEFT
 
@@ -188,8 +188,11 @@ def _body(frames: Frames, kind: FrameKind) -> bytes:
 
 
 def _ending(frames: Frames) -> Ending:
+    """Return the ending; it says how many bytes of bodies the frames before it hold."""
     assert frames[-1][0] == FrameKind.END
-    return msgspec.json.decode(frames[-1][3], type=Ending)
+    ending = msgspec.json.decode(frames[-1][3], type=Ending)
+    assert ending.recorded_bytes == len(_body(frames, FrameKind.REQUEST) + _body(frames, FrameKind.CHUNK))
+    return ending
 
 
 def test_without_limits_nothing_stands_in_the_way(frames: Frames) -> None:
@@ -216,7 +219,7 @@ def test_a_body_is_recorded_up_to_the_limit(frames: Frames, limit: int) -> None:
     assert _body(frames, FrameKind.CHUNK) == b"answer of theirs"[:limit]
     ending = _ending(frames)
     if limit == 1000:
-        assert ending == Ending(State.COMPLETE, 200)
+        assert ending == Ending(State.COMPLETE, 200, recorded_bytes=15 + 16)
     else:
         assert (ending.request_bytes, ending.response_bytes) == (15, 16)
         assert ending.note == (
@@ -295,7 +298,7 @@ def test_what_is_held_back_keeps_its_time(frames: Frames) -> None:
     assert [(kind, at) for kind, _, at, _ in frames] == list(
         zip(kinds, [100, *range(102, 106 + len(events))], strict=True)
     )
-    assert _ending(frames) == Ending(State.COMPLETE, 200)
+    assert msgspec.structs.replace(_ending(frames), recorded_bytes=None) == Ending(State.COMPLETE, 200)
 
 
 ENDINGS: list[Callable[[Recording], None]] = [
@@ -348,7 +351,8 @@ def test_packed_bodies_are_recorded_plain(frames: Frames) -> None:
     recording.end(State.COMPLETE)
     for kind in (FrameKind.REQUEST, FrameKind.CHUNK):
         assert _body(frames, kind) == plain.replace(SECRET, b"[redacted]")
-    assert _ending(frames) == Ending(State.COMPLETE, 200, request_bytes=len(packed), response_bytes=len(packed))
+    ending = msgspec.structs.replace(_ending(frames), recorded_bytes=None)
+    assert ending == Ending(State.COMPLETE, 200, request_bytes=len(packed), response_bytes=len(packed))
 
 
 def test_what_cannot_be_searched_is_not_recorded(frames: Frames) -> None:

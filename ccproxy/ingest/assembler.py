@@ -40,6 +40,7 @@ class Running:
     request_pieces: list[bytes] = field(default_factory=list)
     entry: Entry | None = None
     shown: bool = False  # as an open row in the store
+    body_bytes: int = 0  # of both bodies, as far as they were read
 
 
 class Assembler:
@@ -67,6 +68,8 @@ class Assembler:
         if running is None:  # its beginning was dropped, or is damaged
             return None
         captured = running.captured
+        if frame.kind in (FrameKind.REQUEST, FrameKind.CHUNK):
+            running.body_bytes += len(frame.data)
         match frame.kind:
             case FrameKind.REQUEST:
                 running.request_pieces.append(frame.data)
@@ -82,6 +85,8 @@ class Assembler:
             case FrameKind.END | FrameKind.END_CUT:
                 captured.ended_at, captured.ending = frame.at, _ending(frame.data)
                 captured.cut = frame.kind is FrameKind.END_CUT
+                told = captured.ending.recorded_bytes
+                captured.damaged = told is not None and told != running.body_bytes and not captured.cut
                 return self._running.pop(frame.exchange)
         return None
 

@@ -55,6 +55,8 @@ def _add_ending(columns: dict[str, Any], captured: Captured) -> None:
     columns["duration_ms"] = timing.since(captured.opened_at, captured.ended_at)
     columns["error"] = ending.error if ending else "the proxy died while this exchange was running"
     columns["error_kind"] = ending.error_kind if ending else None
+    if captured.damaged:
+        _note(columns, "a piece of the journal could not be read, so there is a hole in this record")
     if captured.cut:
         _note(columns, "the journal could not be written, so the end of this record is missing")
 

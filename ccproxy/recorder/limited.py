@@ -85,12 +85,14 @@ class LimitedRecording(Recording):
         """Record a piece of the request body, as far as the limit lets it."""
         self._request.passed += len(body)
         if kept := self._request.kept(body):
+            self._recorded += len(kept)
             self._append(REQUEST, self.id, self._clock(), kept)
 
     def chunk(self, data: bytes) -> None:
         """Record a piece of the answer's body, arrived now, as far as the limit lets it."""
         self._response.passed += len(data)
         if kept := self._response.kept(data):
+            self._recorded += len(kept)
             self._append(CHUNK, self.id, self._clock(), kept)
 
     def _ending(self, state: State, error: str | None, error_kind: str | None) -> Ending:
@@ -189,6 +191,7 @@ class RedactedRecording(LimitedRecording):
         for at, data in found:
             kept = side.kept(data)
             if kept or not data:
+                self._recorded += len(kept)
                 self._append(kind, self.id, at, kept)
 
     def _opening(self, head: RequestHead, provider: str, client_address: str | None) -> Opening:

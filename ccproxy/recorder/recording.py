@@ -25,7 +25,7 @@ _HEAD, _END = int(FrameKind.HEAD), int(FrameKind.END)
 class Recording:
     """One exchange on its way to the record. None of its methods waits or raises because of the record."""
 
-    __slots__ = ("_append", "_clock", "_secret_headers", "ended", "id", "status")
+    __slots__ = ("_append", "_clock", "_recorded", "_secret_headers", "ended", "id", "status")
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Recording:
         self._append = append
         self._clock = clock
         self._secret_headers = secret_headers
+        self._recorded = 0  # bytes of bodies that were given to the journal
         self.id = exchange_id
         self.status: int | None = None
         self.ended: State | None = None
@@ -51,6 +52,7 @@ class Recording:
     def request(self, body: bytes) -> None:
         """Record a piece of the request body."""
         if body:
+            self._recorded += len(body)
             self._append(REQUEST, self.id, self._clock(), body)
 
     def sent(self, sending: Sending | None = None) -> None:
@@ -68,6 +70,7 @@ class Recording:
 
     def chunk(self, data: bytes) -> None:
         """Record a piece of the answer's body, arrived now."""
+        self._recorded += len(data)
         self._append(CHUNK, self.id, self._clock(), data)
 
     def end(self, state: State, *, error: str | None = None, error_kind: str | None = None) -> None:
@@ -96,4 +99,6 @@ class Recording:
         return Heading(head.status, headers.masked(head.headers, self._secret_headers))
 
     def _ending(self, state: State, error: str | None, error_kind: str | None) -> Ending:
-        return Ending(state=state, status=self.status, error=error, error_kind=error_kind)
+        return Ending(
+            state=state, status=self.status, error=error, error_kind=error_kind, recorded_bytes=self._recorded
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import msgspec
+import pytest
 
 from ccproxy.ingest.assembler import Assembler, Running
 from ccproxy.records import Attempt, Ending, Frame, FrameKind, Heading, Opening, Position, Sending, State
@@ -91,6 +92,18 @@ def test_exchanges_run_side_by_side() -> None:
         ended = feed(FrameKind.END, ENDING, number)
         assert ended is not None
         assert [data for _, data in ended.captured.chunks] == [b"%d" % number] * 2
+
+
+@pytest.mark.parametrize(("recorded", "damaged"), [(6, False), (7, True), (None, False)])
+def test_a_hole_in_the_journal_is_noticed(recorded: int | None, damaged: bool) -> None:
+    """An exchange of which fewer bytes were read than its ending tells is damaged; an older ending tells nothing."""
+    feed = Feed()
+    feed(FrameKind.OPEN, OPENING)
+    feed(FrameKind.REQUEST, b"one ")
+    feed(FrameKind.CHUNK, b"xy")
+    ended = feed(FrameKind.END, msgspec.json.encode(Ending(State.COMPLETE, 200, recorded_bytes=recorded)))
+    assert ended is not None
+    assert ended.captured.damaged == damaged
 
 
 def test_a_cut_ending_says_that_something_is_missing() -> None:

@@ -237,6 +237,14 @@ def test_attempts_in_vain_are_in_the_row(store: SqliteStore) -> None:
     assert store.exchange(exchange_id(2))["attempts"] is None
 
 
+def test_a_hole_in_the_record_is_told(store: SqliteStore) -> None:
+    """A row of an exchange of which a piece of the journal was unreadable says so."""
+    exchange = captured(1, ASKED, stream([TEXT]))
+    exchange.damaged = True
+    fill(store, [exchange])
+    assert "there is a hole in this record" in store.exchanges(limit=1)[0]["capture_note"]
+
+
 def test_a_record_that_was_cut_on_purpose_tells_the_true_sizes(store: SqliteStore) -> None:
     """The bytes on record come back, the row tells how many passed, and the message is built as far as it goes."""
     pieces = stream([TEXT], pieces=9)
