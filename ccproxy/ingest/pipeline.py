@@ -40,6 +40,11 @@ class Pipeline:
         self._written: dict[str, Position] = {}
         self._finished: set[str] = set()
 
+    @property
+    def unreadable_frames(self) -> int:
+        """How many whole frames made no sense."""
+        return self._assembler.unreadable
+
     def turn(self) -> bool:
         """Do what there is to do; return whether there was anything. Raises StoreBusyError when the store must be waited for."""
         self._settle()

@@ -139,6 +139,7 @@ class Ingest:
         row.set("unread_bytes", unread)
         row.set("segment_bytes", segments.total_bytes(pipeline.reader.folder))
         row.set("damaged_bytes", pipeline.reader.damaged_bytes)
+        row.set("unreadable_frames", pipeline.unreadable_frames)
         row.set("stored", pipeline.stored)
         if state == RUNNING and not unread:
             row.set("caught_up_at", time.time_ns() // 1000)

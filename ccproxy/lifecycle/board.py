@@ -17,7 +17,10 @@ TEXT_BYTES = 256
 MAX_FIELDS = (ROW_BYTES - TEXT_BYTES) // 8
 
 WORKER = ("pid", "in_flight", "draining", "exchanges", "dropped_exchanges", "dropped_bytes")
-INGEST = ("pid", "heartbeat", "state", "unread_bytes", "caught_up_at", "damaged_bytes", "stored", "segment_bytes")
+INGEST = (
+    *("pid", "heartbeat", "state", "unread_bytes", "caught_up_at", "damaged_bytes", "stored", "segment_bytes"),
+    "unreadable_frames",
+)
 
 
 class Row:

@@ -58,6 +58,8 @@ class Status:
             "lag_seconds": round(max(0, now - since) / 1e6, 3) if lag and since else 0.0,
         }
         trouble = next((row.text() for row in self._board.workers if row.text()), None)
+        damaged = {name: ingest.get(name) for name in ("damaged_bytes", "unreadable_frames")}
+        report |= {name: count for name, count in damaged.items() if count}
         if trouble:
             report["error"] = trouble if details else HIDDEN
         return report
