@@ -91,7 +91,8 @@ def _notes(settings: Settings) -> list[str]:
 
 def _banner(settings: Settings, listener: socket.socket) -> None:
     url = url_of(settings.server.host, listener.getsockname()[1])
-    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in launch.exports(url, environment()).items())
+    told = launch.exports(settings.server.public_url or url, environment())
+    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in told.items())
     wanted = f'\n  export {launch.CUSTOM_HEADERS}="X-CCProxy-Token: $AUTH_TOKEN"' if settings.auth.enabled else ""
     notes = "".join(f"\n  {line}" for line in _notes(settings))
     click.echo(

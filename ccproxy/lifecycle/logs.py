@@ -108,7 +108,7 @@ def to_stderr(wishes: Wishes) -> Iterator[None]:
     """Send our log lines to standard error for as long as this lasts."""
     ours = logging.getLogger("ccproxy")
     ours.setLevel(wishes.level.upper())
-    logging.getLogger("ccproxy.access").setLevel("INFO" if wishes.access else "CRITICAL")
+    logging.getLogger("ccproxy.access").setLevel(logging.NOTSET if wishes.access else logging.CRITICAL)
     handler = _Later(sys.stderr, _Json() if wishes.format == "json" else logging.Formatter(TEXT, "%H:%M:%S"))
     ours.addHandler(handler)
     try:
