@@ -21,7 +21,8 @@ log = logging.getLogger("ccproxy")
 
 LOOK_S = 0.5  # between two looks at what is wanted
 AGE_S = 600.0  # between two looks at how old things are, and before a size that cannot be helped is looked at again
-RETRY_S = (1.0, 5.0, 30.0, 300.0)  # after failures in a row
+RETRY_S = (1.0, 5.0, 30.0, 300.0)  # after failures in a row to give room back: somebody reads, or the disk is full
+REST = 4  # times as long as giving room back took, nothing of it is done: deletions one by one are shrunk for together
 STEP = 500  # exchanges deleted between two turns
 ROOM = 0.9  # of the largest size is what is left, so that there is something to fill before it must be done again
 
@@ -54,6 +55,7 @@ class Retention:
         self._clock = clock
         self._wall = wall
         self._look_at = self._age_at = self._size_at = clock()
+        self._space_at, self._spent = clock(), 0.0
         self._order: _Order | None = None
         self._failures = 0
         self._told = ""
@@ -65,31 +67,37 @@ class Retention:
         try:
             more = self._step()
         except StoreError as error:
-            self._postpone(error)
-            return False
-        self._failures = 0
+            self._tell_of(error)
+            more = False
         self._look_at = self._clock() + (0 if more else LOOK_S)
         return more
-
-    def _postpone(self, error: StoreError) -> None:
-        self._look_at = self._clock() + RETRY_S[min(self._failures, len(RETRY_S) - 1)]
-        self._failures += 1
-        if not isinstance(error, StoreBusyError) and str(error) != self._told:
-            self._told = str(error)
-            log.error("what was deleted still takes room: %s", error)
 
     def _step(self) -> bool:
         if self._order:
             return self._delete(self._order)
-        match self._store.leftover():
-            case Leftover.ROWS:
-                self._pipeline.sweep()
-                return True
-            case Leftover.SPACE:
-                self._store.shrink(self._alive)
-                return True
-        self._order = self._too_old() or self._too_much()
+        left = self._store.leftover()
+        if left is Leftover.ROWS:
+            self._pipeline.sweep()
+            return True
+        if left is Leftover.SPACE and self._clock() >= self._space_at:
+            self._shrink()
+            return True
+        # Before the room is given back nobody knows how much there is: too much would be deleted.
+        self._order = self._too_old() or (None if left else self._too_much())
         return self._order is not None
+
+    def _shrink(self) -> None:
+        began = self._clock()
+        try:
+            more = self._store.shrink(self._alive)
+        except StoreError:
+            self._space_at = self._clock() + RETRY_S[min(self._failures, len(RETRY_S) - 1)]
+            self._failures += 1
+            raise
+        self._spent += self._clock() - began
+        if not more:
+            self._space_at = self._clock() + REST * self._spent
+            self._spent, self._failures = 0.0, 0
 
     def _delete(self, order: _Order) -> bool:
         deleted = self._store.delete(Selection(before=order.before), most=STEP, wipe=False)
@@ -98,6 +106,11 @@ class Retention:
             self._order = None
             self._tell(order)
         return True
+
+    def _tell_of(self, error: StoreError) -> None:
+        if not isinstance(error, StoreBusyError) and str(error) != self._told:
+            self._told = str(error)
+            log.error("what was deleted still takes room: %s", error)
 
     def _tell(self, order: _Order) -> None:
         if order.deleted:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -147,6 +147,27 @@ async def test_the_store_keeps_to_its_size(line: Line, caplog: pytest.LogCapture
     assert_sound(line.store)
 
 
+async def test_no_more_is_deleted_than_need_be(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the room of what was deleted cannot be given back yet, nothing more goes for it."""
+    dice = random.Random(3)
+    for _ in range(60):
+        line.proxy.exchange(body(dice.randbytes(4000).hex(" ", 4)), ANSWER)
+    await line.turn()
+    line.start(max_size=line.store.used_bytes() * 8 // 10)
+
+    def busy(*_arguments: object) -> bool:
+        raise StoreBusyError("the store is being read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(line.store, "shrink", busy)
+        for _ in range(100):
+            line.rest(10)
+        assert 30 < len(line.ids()) < 50
+    line.rest(module.RETRY_S[-1])
+    line.rest()
+    assert 30 < len(line.ids()) < 50
+
+
 async def test_much_is_deleted_a_little_at_a_time(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two steps of a large deletion the journal has its turn."""
     monkeypatch.setattr(module, "STEP", 3)
@@ -203,6 +224,28 @@ async def test_it_is_swept_while_much_is_going_on(line: Line) -> None:
         line.retention.turn()
     assert line.store.leftover() is None
     assert len(line.ids()) == 50
+
+
+async def test_deletions_one_by_one_are_not_shrunk_for_one_by_one(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where giving room back takes long, what is deleted meanwhile is swept at once, and its room given back together."""
+    shrink, shrunk = line.store.shrink, []
+
+    def slow(alive: Callable[[], None] | None = None) -> bool:
+        line.now += 1
+        shrunk.append(more := shrink(alive))
+        return more
+
+    monkeypatch.setattr(line.store, "shrink", slow)
+    for number in range(20):
+        line.proxy.exchange(body(f"text {number}"), ANSWER)
+    await line.turn()
+    for number in range(20):
+        line.store.delete(Selection(exchange=exchange_id(number + 1)))
+        line.rest()
+        assert line.store.leftover() is not Leftover.ROWS
+    assert shrunk.count(False) < 5
+    line.rest(60)
+    assert line.store.leftover() is None
 
 
 async def test_a_session_goes_on_after_it_was_deleted(line: Line) -> None:
@@ -369,6 +412,33 @@ async def test_a_busy_store_is_tried_again(
     line.rest(module.RETRY_S[-1])
     assert line.store.leftover() is None
     assert caplog.records == []
+
+
+async def test_room_that_cannot_be_given_back_holds_up_nothing_else(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While somebody reads what was deleted, all else goes on: what others delete is swept, what is too old goes."""
+
+    def busy(*_arguments: object) -> bool:
+        raise StoreBusyError("the store is being read")
+
+    monkeypatch.setattr(line.store, "shrink", busy)
+    line.start(max_age=DAY)
+    for number in range(3):
+        line.proxy.exchange(body(f"text {number}"), ANSWER)
+    await line.turn()
+    line.store.delete(Selection(exchange=exchange_id(1)))
+    for _ in range(20):
+        line.rest()
+    line.store.delete(Selection(exchange=exchange_id(2)))
+    line.rest()
+    assert line.store.leftover() is Leftover.SPACE
+    line.rest(DAY)
+    line.rest()
+    assert line.ids() == set()
+    line.rest()
+    line.store.sweep()
+    assert_sound(line.store)
 
 
 async def test_a_store_that_fails_is_told_of_once(
