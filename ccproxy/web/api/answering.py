@@ -35,6 +35,10 @@ class NotFoundError(Exception):
     """What is asked for does not exist: the message is one clear sentence."""
 
 
+class ConflictError(Exception):
+    """What is asked for cannot be done as things stand: the message is one clear sentence."""
+
+
 def answer(value: Any, status: int = 200) -> Response:
     """Return a value as JSON."""
     return Response(msgspec.json.encode(value), status, content_type=JSON)
@@ -61,6 +65,7 @@ def keep_safe(app: Quart) -> None:
     app.register_error_handler(HTTPException, _http_failure)
     app.register_error_handler(BadQuestionError, lambda error: failure(400, str(error)))
     app.register_error_handler(NotFoundError, lambda error: failure(404, str(error)))
+    app.register_error_handler(ConflictError, lambda error: failure(409, str(error)))
     app.register_error_handler(StoreError, _store_failure)
     app.register_error_handler(Exception, _own_failure)
 

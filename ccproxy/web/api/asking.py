@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -31,9 +31,12 @@ _MICROSECONDS = re.compile(r"-?\d{1,18}", re.ASCII)
 _LOST_PLUS = re.compile(r" (\d\d:?\d\d)$")  # a + that was not escaped reads as a space
 _LARGEST = 10**18 - 1
 
-Moment = (
-    Annotated[int, Meta(ge=-_LARGEST, le=_LARGEST)] | Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-)
+_MOMENTS = [
+    {"type": "integer", "minimum": -_LARGEST, "maximum": _LARGEST},
+    {"type": "string", "format": "date-time"},
+    {"type": "string", "maxLength": 0},
+]
+Moment = Annotated[Any, Meta(extra_json_schema={"anyOf": _MOMENTS})]
 
 
 class BadQuestionError(Exception):
@@ -41,7 +44,7 @@ class BadQuestionError(Exception):
 
 
 class FilterQuery(msgspec.Struct):
-    """Which exchanges are asked for; all that is given must hold."""
+    """Which exchanges are asked for; all that is given must hold, and what is given empty asks nothing."""
 
     model: (
         Annotated[
@@ -50,10 +53,10 @@ class FilterQuery(msgspec.Struct):
         | UnsetType
     ) = UNSET
     status: (
-        Annotated[str, Meta(pattern=f"^{_STATUSES.pattern}$", description="Statuses: `200`, `4xx`, `429,5xx`.")]
+        Annotated[str, Meta(pattern=f"^({_STATUSES.pattern})?$", description="Statuses: `200`, `4xx`, `429,5xx`.")]
         | UnsetType
     ) = UNSET
-    state: Annotated[str, Meta(extra_json_schema={"enum": list(STATES)})] | UnsetType = UNSET
+    state: Annotated[str, Meta(extra_json_schema={"enum": ["", *STATES]})] | UnsetType = UNSET
     session: str | UnsetType = UNSET
     agent: Annotated[str, Meta(description="An agent's id, or `main` for what no agent asked.")] | UnsetType = UNSET
     kind: str | UnsetType = UNSET
@@ -88,7 +91,7 @@ class PageQuery(FilterQuery):
     limit: Annotated[
         Annotated[int, Meta(ge=1)] | str,
         Meta(
-            description=f"Rows on a page, at most {MAX_LIMIT}; anything that is no such number reads as {DEFAULT_LIMIT}."
+            description=f"Rows on a page; more than {MAX_LIMIT} reads as that, and what is no such number as {DEFAULT_LIMIT}."
         ),
     ] = DEFAULT_LIMIT
 
@@ -100,7 +103,8 @@ class ListQuery(PageQuery):
         Annotated[
             str,
             Meta(
-                pattern=f"^{_ID.pattern}$", description="Only exchanges with a lower id: the last page's `next_before`."
+                pattern="^[0-9a-fA-F-]{0,36}$",
+                description="Only exchanges with a lower id: the last page's `next_before`.",
             ),
         ]
         | UnsetType
@@ -114,7 +118,7 @@ class IncludeQuery(msgspec.Struct):
         Annotated[
             str,
             Meta(
-                pattern=rf"^({'|'.join(INCLUDES)})(,({'|'.join(INCLUDES)}))*$",
+                pattern=rf"^(({'|'.join(INCLUDES)})(,({'|'.join(INCLUDES)}))*)?$",
                 description=f"Any of {', '.join(INCLUDES)}, separated by commas.",
             ),
         ]

@@ -6,6 +6,7 @@ elsewhere is served beside it. Refuses to answer anything else.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -28,7 +29,8 @@ _ANYTHING = "*/*"
 # Answers that are no JSON of a shape of ours.
 _OTHER_ANSWERS: dict[str, tuple[str, str]] = {
     "/api/live": ("text/event-stream", "Server-sent events, without end."),
-    "/api/requests/{exchange}/{side}": (_ANYTHING, "The bytes, with the type that they had."),
+    "/api/requests/{exchange}/request": (_ANYTHING, "The bytes, with the type that they had."),
+    "/api/requests/{exchange}/response": (_ANYTHING, "The bytes, with the type that they had."),
     "/openapi.json": (JSON, "The document."),
     "/openapi.yaml": (YAML, "The document."),
 }
@@ -66,10 +68,23 @@ _SECURITY: list[dict[str, list[str]]] = [{}, {"password": []}, {"bearer": []}, {
 class Provider(OpenAPIProvider):
     """Describes a route: its answers with all their parts, and the errors that may come in their place."""
 
+    def operation_id(self, method: str, path: str, func: Callable[..., Any]) -> str:
+        """Return the name of an operation."""
+        return func.__name__
+
     def build_response_object(self, model: Any, headers_model: Any) -> tuple[Json, Json]:
         """Return an answer, and the parts that it refers to."""
         (schema,), components = msgspec.json.schema_components([model], ref_template=_REFERENCE)
         return _answer(model.__doc__.splitlines()[0], JSON, schema), components
+
+    def build_querystring_parameters(self, model: Any) -> tuple[list[Json], Json]:
+        """Return the parameters of a query, and the parts that they refer to."""
+        (reference,), components = msgspec.json.schema_components([model], ref_template=_REFERENCE)
+        query = components.pop(reference["$ref"].rpartition("/")[2])
+        parameters = [
+            _parameter(name, schema, query.get("required", ())) for name, schema in query["properties"].items()
+        ]
+        return parameters, components
 
     def build_paths(self, rule: Rule) -> tuple[Json, Json]:
         """Return the operations of a route, and the parts that they refer to."""
@@ -86,6 +101,15 @@ class Provider(OpenAPIProvider):
         document["paths"] = dict(sorted({**document["paths"], **outside.PATHS}.items()))
         document["components"]["schemas"] |= outside.SCHEMAS
         return document
+
+
+def _parameter(name: str, schema: Json, required: Collection[str]) -> Json:
+    """Return a parameter; what a type says about itself as one stands beside its schema, not in it."""
+    found: Json = {"name": name, "in": "query", "required": name in required, "schema": schema}
+    found |= {key: schema.pop(key) for key in ("description", "required", "deprecated") if key in schema}
+    if found["required"] and schema.get("type") == "string":
+        schema.setdefault("minLength", 1)
+    return found
 
 
 def _given(path: str, operation: Json) -> Json:
@@ -105,6 +129,7 @@ def _errors(path: str, operation: Json, error: Json) -> Json:
         errors["400"] = "What is asked for makes no sense; the message says why."
     if "{" in path:
         errors["404"] = "There is no such thing."
+        errors["409"] = "More than one thing is meant, or it still runs and is kept."
     return {status: _answer(description, JSON, error) for status, description in sorted(errors.items())}
 
 

@@ -13,8 +13,7 @@ from quart_schema import document_querystring, document_response, tag
 
 from ccproxy.stores.contract import Page, Record, Selection, Store
 from ccproxy.web.api import asking, contents
-from ccproxy.web.api.answering import NotFoundError, answer
-from ccproxy.web.api.asking import BadQuestionError
+from ccproxy.web.api.answering import ConflictError, NotFoundError, answer
 from ccproxy.web.api.deleting import delete
 from ccproxy.web.api.opening import Stores
 from ccproxy.web.api.shapes import Deleted, Exchange, Listed
@@ -53,14 +52,17 @@ def blueprint(stores: Stores) -> Blueprint:
         included = asking.included(request.args)
         return answer(await _one(stores, exchange, lambda store, row: contents.whole(store, row, included)))
 
-    @routes.get("/api/requests/<exchange>/<any(request, response):side>")
+    @routes.get("/api/requests/<exchange>/request")
     @tag(["exchanges"])
-    async def download(exchange: str, side: str) -> Response:
-        """Give the exact bytes of one side's body, as a download."""
-        found = await _one(stores, exchange, lambda store, row: contents.download(store, row, side))
-        response = Response(found.data, content_type=found.content_type)
-        response.headers["content-disposition"] = f'attachment; filename="{found.name}"'
-        return response
+    async def download_request(exchange: str) -> Response:
+        """Give the exact bytes of a request's body, as a download."""
+        return await _download(stores, exchange, "request")
+
+    @routes.get("/api/requests/<exchange>/response")
+    @tag(["exchanges"])
+    async def download_response(exchange: str) -> Response:
+        """Give the exact bytes of an answer's body, as a download."""
+        return await _download(stores, exchange, "response")
 
     @routes.delete("/api/requests/<exchange>")
     @document_response(Deleted)
@@ -78,6 +80,13 @@ def blueprint(stores: Stores) -> Blueprint:
         return answer(await delete(stores, Selection(everything=True)))
 
     return routes
+
+
+async def _download(stores: Stores, id_part: str, side: str) -> Response:
+    found = await _one(stores, id_part, lambda store, row: contents.download(store, row, side))
+    response = Response(found.data, content_type=found.content_type)
+    response.headers["content-disposition"] = f'attachment; filename="{found.name}"'
+    return response
 
 
 async def _one(stores: Stores, id_part: str, question: Callable[[Store, Record], T]) -> T:
@@ -98,5 +107,5 @@ def _named(store: Store, id_part: str) -> Record:
     if not rows:
         raise NotFoundError("no exchange has this id; /api/requests lists them")
     if len(rows) > 1:
-        raise BadQuestionError("more than one exchange has an id like this; give more of it")
+        raise ConflictError("more than one exchange has an id like this; give more of it")
     return rows[0]

@@ -125,7 +125,7 @@ async def test_an_end_of_an_id_is_enough(api: Api) -> None:
     await api.fill([exchange(n, [user("x")]) for n in (1, 2)])
     assert (await api.json("/api/requests/00000000-0002"))["id"] == exchange_id(2)
     assert (await api.json(f"/api/requests/{exchange_id(2).upper()}"))["id"] == exchange_id(2)
-    assert "more than one" in await api.problem("/api/requests/0000", 400)
+    assert "more than one" in await api.problem("/api/requests/0000", 409)
     for unknown in (exchange_id(3), "ffff", "x", "%25", "%2e%2e%2f"):
         assert await api.problem(f"/api/requests/{unknown}", 404)
 
@@ -167,9 +167,9 @@ async def test_one_exchange_is_deleted(api: Api) -> None:
 
 async def test_what_still_runs_is_kept_and_that_is_said(api: Api) -> None:
     """No deletion takes an open exchange; the answer tells how many were kept."""
-    await api.fill([exchange(1, [user("x")], None), *[exchange(n, [user("x")]) for n in (2, 3)]])
-    one = await api.json(f"/api/requests/{exchange_id(1)}", method="DELETE")
-    assert one == {"deleted": 0, "message": "0 exchanges are deleted; 1 exchange is still running and kept"}
+    await api.fill([exchange(1, [user("x")], None, session="running"), *[exchange(n, [user("x")]) for n in (2, 3)]])
+    for path in (f"/api/requests/{exchange_id(1)}", "/api/sessions/running"):
+        assert "1 exchange is still running and kept" in await api.problem(path, 409, "DELETE")
     everything = await api.json("/api/requests", method="DELETE")
     assert everything == {"deleted": 2, "message": "2 exchanges are deleted; 1 exchange is still running and kept"}
     assert [row["state"] for row in (await api.json("/api/requests"))["requests"]] == [State.OPEN]
