@@ -66,8 +66,9 @@ async def test_a_second_proxy_on_the_port_is_refused(tmp_path: Path) -> None:
         assert (await proxy.health())["status"] == "healthy"
 
 
-def test_an_address_that_is_not_ours_is_one_sentence() -> None:
+def test_an_address_that_is_not_ours_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """An address of another machine is refused with exit code 1."""
+    monkeypatch.setenv("TRUST_PROXY", "true")
     code, sentence = refusal("serve", "--host", "192.0.2.1", "--port", 0)
     assert code == 1
     assert sentence.startswith("cannot listen on 192.0.2.1 port 0: ")
