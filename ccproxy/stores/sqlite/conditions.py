@@ -81,27 +81,27 @@ def first_stood(*, within_session: bool) -> str:
     further = " AND n.digest IN (SELECT digest FROM mine)" if within_session else ""
     return (
         f"WITH RECURSIVE {_WITHIN if within_session else ''}{_hit(within_session)},"
-        f" landed (digest, made, sent) AS MATERIALIZED (SELECT digest, {_earliest('hit', within_session)} FROM hit),"
-        " below (digest, made, sent) AS (SELECT * FROM landed WHERE made IS NULL AND sent IS NULL"
-        f" UNION SELECT n.digest, {_earliest('n', within_session)} FROM below JOIN nodes n ON n.parent = below.digest"
-        f" WHERE below.made IS NULL AND below.sent IS NULL{further})"
-        " SELECT coalesce(min(made, sent), made, sent)"
-        " FROM (SELECT made, sent FROM landed UNION ALL SELECT made, sent FROM below)"
-        " WHERE made IS NOT NULL OR sent IS NOT NULL"
+        f" landed (digest, owner) AS MATERIALIZED (SELECT digest, {_owner('hit', within_session)} FROM hit),"
+        " below (digest, owner) AS (SELECT digest, owner FROM landed WHERE owner IS NULL"
+        f" UNION SELECT n.digest, {_owner('n', within_session)} FROM below JOIN nodes n ON n.parent = below.digest"
+        f" WHERE below.owner IS NULL{further})"
+        " SELECT owner FROM landed WHERE owner IS NOT NULL UNION ALL SELECT owner FROM below WHERE owner IS NOT NULL"
     )
 
 
 def _hit(within_session: bool) -> str:
     place = "mine CROSS JOIN blocks ON node = digest" if within_session else "blocks"
     found = "SELECT rowid FROM block_search WHERE block_search MATCH :words"
-    return f"hit (digest) AS MATERIALIZED (SELECT DISTINCT node FROM {place} WHERE id IN ({found}))"
+    return f"hit (digest) AS (SELECT node FROM {place} WHERE id IN ({found}))"
 
 
-def _earliest(node: str, within_session: bool) -> str:
+def _owner(node: str, within_session: bool) -> str:
+    """Return the expression for the first exchange that made a node, else for the first that sent it last."""
     session = " AND session_id = :session" if within_session else ""
-    return ", ".join(
+    made, sent = (
         f"(SELECT min(rowid) FROM exchanges WHERE {column} = {node}.digest{session})" for column in ("reply", "tip")
     )
+    return f"coalesce({made}, {sent})"
 
 
 def sessions_in_which_it_stood() -> str:
