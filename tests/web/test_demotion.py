@@ -27,7 +27,10 @@ BLOCKS = [thinking("hm"), text("one two"), tool_use("Bash", {"command": "ls"}), 
 
 async def test_a_stream_goes_up_and_one_message_comes_back(tmp_path: Path) -> None:
     """Of the request only `stream` changes; the answer is what the API would have sent; the row says what happened."""
-    body = b'{ "model":"claude-x", "big":123456789012345678901234567890,\n "messages":[{"role":"user","content":"x"}], "stream" : false, "z":1.0 }'
+    body = (
+        b'{ "model":"claude-x", "big":123456789012345678901234567890,\n "messages":[{"role":"user","content":"x"}],'
+        b' "stream" : false, "z":1.0 }'
+    )
     finished = message(BLOCKS)
     async with StandIn(lambda _: stream_answer(stream_of(finished))) as up, client() as http:
         async with Proxy(up.url, tmp_path, environ=DEMOTE) as proxy:
