@@ -73,7 +73,7 @@ def match(words: str) -> str:
 
 
 def first_stood(*, within_session: bool) -> str:
-    """Return the query for the rowids of the exchanges in which the blocks that match `:words` first stood.
+    """Return the query for the rowids of the exchanges in which the blocks that match `:words` first stood, and for null.
 
     A node is an exchange's where it is its answer, or its request's last message. A node that is nobody's came with a request
     that ends further down: the walk goes down until it meets nodes that are somebody's.
@@ -85,7 +85,7 @@ def first_stood(*, within_session: bool) -> str:
         " below (digest, owner) AS (SELECT digest, owner FROM landed WHERE owner IS NULL"
         f" UNION SELECT n.digest, {_owner('n', within_session)} FROM below JOIN nodes n ON n.parent = below.digest"
         f" WHERE below.owner IS NULL{further})"
-        " SELECT owner FROM landed WHERE owner IS NOT NULL UNION ALL SELECT owner FROM below WHERE owner IS NOT NULL"
+        " SELECT owner FROM landed UNION SELECT owner FROM below"
     )
 
 
