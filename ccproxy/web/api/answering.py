@@ -55,6 +55,7 @@ def keep_safe(app: Quart) -> None:
 
     @app.after_request
     async def protect(response: Response) -> Response:
+        """Add the headers."""
         response.headers.update(_SAFE)
         length = response.headers.get("content-length")
         if request.method == "HEAD" and length is not None:

@@ -34,6 +34,7 @@ def blueprint(stores: Stores) -> Blueprint:
         wanted, place = asking.wanted(request.args), asking.place(request.args)
 
         def look(store: Store) -> Page:
+            """Ask one store, as of one moment."""
             return store.listing(wanted, limit=place.limit, offset=place.offset, before=place.before)
 
         page = await stores.read(look, Page([], 0, False))
@@ -93,6 +94,7 @@ async def _one(stores: Stores, id_part: str, question: Callable[[Store, Record],
     """Ask about the one exchange that an id, or an end of it, names."""
 
     def look(store: Store) -> T:
+        """Ask one store, as of one moment."""
         with store.snapshot():
             return question(store, _named(store, id_part))
 

@@ -75,6 +75,7 @@ async def run(settings: Settings, sockets: list[int]) -> None:
     ends = [asyncio.create_task(app.sleepy(ASLEEP_S)), asyncio.create_task(stop.wait())]
 
     async def shutdown() -> None:
+        """Wait for a reason to end, then end the streams."""
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         await end_streams()
 

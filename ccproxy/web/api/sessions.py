@@ -33,6 +33,7 @@ def blueprint(stores: Stores) -> Blueprint:
         wanted, place = asking.wanted(request.args), asking.place(request.args)
 
         def look(store: Store) -> Page:
+            """Ask one store, as of one moment."""
             with store.snapshot():
                 return store.sessions(wanted, limit=place.limit, offset=place.offset)
 
@@ -46,6 +47,7 @@ def blueprint(stores: Stores) -> Blueprint:
         """Give a session's conversation, with those of its subagents where they were started."""
 
         def look(store: Store) -> Whole | None:
+            """Ask one store, as of one moment."""
             with store.snapshot():
                 return _whole(store, session)
 
