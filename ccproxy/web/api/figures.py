@@ -66,6 +66,7 @@ def blueprint(stores: Stores) -> Blueprint:
         wanted = asking.wanted(request.args)
 
         def look(store: Store) -> Stats:
+            """Read all figures as of one moment."""
             with store.snapshot():
                 usage = [msgspec.convert(row, Usage) for row in store.usage(wanted)]
                 return Stats(store.states(wanted), usage, msgspec.convert(store.stats(), Holdings))
