@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from ccproxy import __version__
-from ccproxy.cli import configuring, doctor, launcher, looking, pruning, resetting, serving, tailing
+from ccproxy.cli import configuring, doctor, ingesting, launcher, looking, pruning, resetting, serving, tailing
 from ccproxy.errors import ConfigError, StoreError
 from ccproxy.settings import Settings, environment, load
 
@@ -84,6 +84,7 @@ def main() -> None:
 @click.option("--upstream", metavar="URL", help="Forward to this API.  [default: https://api.anthropic.com]")
 @click.option("--db", "db_path", metavar="PATH", help="Store captures in this file.  [default: in your data folder]")
 @click.option("--workers", metavar="N", type=int, help="How many processes forward requests.  [default: 1]")
+@click.option("--no-ingest", is_flag=True, help="Leave it to `ccproxy ingest` to bring captures into the store.")
 @click.option("--no-dashboard", is_flag=True, help="Accepted already; there is no dashboard yet.")
 @click.option("--no-dotenv", is_flag=True, hidden=True)  # for a proxy that `run` starts in anybody's project
 @_plain_errors
@@ -94,6 +95,7 @@ def serve(
     upstream: str | None,
     db_path: str | None,
     workers: int | None,
+    no_ingest: bool,
     no_dashboard: bool,
     no_dotenv: bool,
 ) -> None:
@@ -109,9 +111,25 @@ def serve(
         "server.workers": workers,
         "providers.anthropic.base_url": upstream,
         "storage.db_path": db_path,
+        "storage.ingest": "false" if no_ingest else None,
     }
     settings = load(cli=options, environ=environment(), dotenv=not no_dotenv, config_file=config_file)
     sys.exit(serving.serve(settings))
+
+
+@main.command("ingest")
+@_config_option
+@click.option("--db", "db_path", metavar="PATH", help="Store captures in this file.  [default: in your data folder]")
+@_plain_errors
+def ingest_command(config_file: Path | None, db_path: str | None) -> None:
+    """Bring a proxy's journal into the store until Ctrl-C, beside a proxy that runs with --no-ingest.
+
+    \b
+    Example:
+      ccproxy serve --no-ingest &
+      ccproxy ingest
+    """
+    sys.exit(ingesting.ingest(_settings(config_file, **{"storage.db_path": db_path})))
 
 
 @main.command(context_settings={"allow_interspersed_args": False})

@@ -23,7 +23,7 @@ from ccproxy.lifecycle.supervisor import Modules, Supervisor, listen
 from ccproxy.settings import Settings, environment
 from ccproxy.stores.sqlite import SqliteStore
 
-MODULES = Modules("ccproxy.web.worker", "ccproxy.ingest.process", "ccproxy.web.api.process")
+WORKER, INGEST, API = "ccproxy.web.worker", "ccproxy.ingest.process", "ccproxy.web.api.process"
 
 
 class ServeError(Exception):
@@ -38,7 +38,7 @@ def serve(settings: Settings) -> int:
         _check_places(settings)
         with logs.to_stderr(settings.logging):
             supervisor = Supervisor(
-                modules=MODULES,
+                modules=Modules(WORKER, INGEST if settings.storage.ingest else None, API),
                 settings=configuration.dump(settings),
                 workers=settings.server.workers,
                 listeners=[listener],

@@ -36,9 +36,9 @@ API_STOP_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Modules:
-    """What the children run: workers, ingest (None: none here), and the data API (None: there is none)."""
+    """What the children run: workers, ingest, and the data API; None where there is none of a kind."""
 
-    worker: str
+    worker: str | None = None
     ingest: str | None = None
     api: str | None = None
 
@@ -116,7 +116,8 @@ class Supervisor:
             )
             return _Child(name, lambda: children.start(module, task, [*own, self._board_file.fileno()]))
 
-        self._workers = [child(f"worker {index}", modules.worker, index, sockets) for index in range(workers)]
+        serving = modules.worker or ""
+        self._workers = [child(f"worker {index}", serving, index, sockets) for index in range(workers)]
         self._ingest = child("ingest", modules.ingest) if modules.ingest else None
         self._api = child("data API", modules.api, 0, [self._api_listener.fileno()]) if modules.api else None
         for one in self._lasting():

@@ -122,6 +122,12 @@ class Storage:
         derive=_default_journal_dir,
         shown="beside the store, named after it: `requests.journal`",
     )
+    ingest: bool = setting(
+        "true",
+        SWITCH,
+        "INGEST",
+        "Whether `ccproxy serve` brings captures into the store by itself; if not, `ccproxy ingest` beside it does.",
+    )
     max_age: float = setting(
         "0",
         AGE,

@@ -67,8 +67,8 @@ class Status:
     def _ingest_report(self, now: int, details: bool) -> dict[str, Any]:
         row = self._board.ingest
         beat = row.get("heartbeat")
-        if not self._expected:
-            return {"state": "off"}
+        if not self._expected:  # `ccproxy ingest` has no row on this board, but holds the journal's lock
+            return {"state": "elsewhere" if segments.is_alive(self._journal, segments.INGEST) else "off"}
         if not beat:
             return {"state": "starting"}
         if now - beat > SILENT_S * 1e6:

@@ -96,7 +96,7 @@ class Worker:
         self.relay = Relay(self.api)
         self.patience = Patience(settings.server.timeouts.write)
         gate = Gate(policy_of(settings))
-        status = Status(board, settings.storage.journal_dir, lambda: time.time_ns() // 1000)
+        status = Status(board, settings.storage.journal_dir, lambda: time.time_ns() // 1000, settings.storage.ingest)
         self.app = Guard(
             cast(Application, create_app(status).asgi_app),
             Forwarder(self.upstream, rules_of(settings), gate, self.journal.settled, self.patience),
