@@ -122,7 +122,9 @@ def serve(
 @click.option("--db", "db_path", metavar="PATH", help="Store captures in this file.  [default: in your data folder]")
 @_plain_errors
 def ingest_command(config_file: Path | None, db_path: str | None) -> None:
-    """Bring a proxy's journal into the store until Ctrl-C, beside a proxy that runs with --no-ingest.
+    """Bring a journal into the store until Ctrl-C.
+
+    For a proxy that was started with --no-ingest. A journal has one ingest; a second one is refused.
 
     \b
     Example:
