@@ -29,3 +29,7 @@ class UpstreamError(Exception):
 
 class StoreBusyError(StoreError):
     """The store cannot be used right now, and may be in a moment: locked, out of space, out of reach."""
+
+
+class StoreSweptError(StoreError):
+    """What is to be stored builds on a message that a sweep has taken away meanwhile: begin anew from what the store has."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,37 +14,11 @@ from ccproxy.ingest.request import request_entry
 from ccproxy.protocol.parts import json_value
 from ccproxy.records import Ending, Entry, Position, State
 from ccproxy.stores.contract import Store
-from ccproxy.stores.sqlite import SqliteStore
 from tests.support.entries import Session, captured, entry_of, exchange_id, fill, stream
+from tests.support.homes import Home
 
 TEXT = {"type": "text", "text": "An answer about zebras."}
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "a question about giraffes"}]}
-Open = Callable[[], Store]
-
-
-def _sqlite(folder: Path) -> Open:
-    return lambda: SqliteStore(folder / "store.db", write=True)
-
-
-@pytest.fixture(params=[_sqlite], ids=["sqlite"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    """Give what opens the store under test for writing, as often as one likes; all are closed in the end."""
-    open_one: Open = request.param(tmp_path)
-    stores: list[Store] = []
-
-    def opening() -> Store:
-        stores.append(open_one())
-        return stores[-1]
-
-    yield opening
-    for store in stores:
-        store.close()
-
-
-@pytest.fixture
-def store(opened: Open) -> Store:
-    """Give an empty store."""
-    return opened()
 
 
 def _open_entry(number: int = 1, **columns: Any) -> Entry:
@@ -69,14 +41,14 @@ def test_a_store_begins_empty(store: Store) -> None:
     assert store.headers(exchange_id(1), "request") is None
 
 
-def test_what_was_written_is_there_for_the_next_to_open(opened: Open) -> None:
+def test_what_was_written_is_there_for_the_next_to_open(home: Home) -> None:
     """Everything outlives the one who wrote it."""
     exchanges = list(Session(preamble_bytes=3000, turn_bytes=300).exchanges(3))
-    first = opened()
+    first = home.open()
     entries = fill(first, exchanges)
     first.write([], [Position("w", 2, 77)])
     first.close()
-    second = opened()
+    second = home.open()
     for exchange, entry in zip(exchanges, entries, strict=True):
         assert second.body(exchange.id, "request") == exchange.request
         assert second.body(exchange.id, "response") == b"".join(data for _, data in exchange.chunks)
@@ -266,10 +238,10 @@ def test_all_states_are_kept(store: Store) -> None:
         assert store.exchange(exchange.id)["state"] == state.value
 
 
-def test_growth_is_linear(opened: Open) -> None:
+def test_growth_is_linear(home: Home) -> None:
     """A session twice as long takes at most 2.2 times as much, although each request repeats all before it."""
     sizes = []
-    store = opened()
+    store = home.open()
     exchanges = list(Session().exchanges(120))
     for place in range(0, 120, 60):
         memory = Memory(store.part)
