@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,20 +11,12 @@ from ccproxy.ingest.memory import Memory
 from ccproxy.ingest.request import request_entry
 from ccproxy.protocol.parts import json_value
 from ccproxy.records import Captured, State
-from ccproxy.stores.contract import Filter
-from ccproxy.stores.sqlite import SqliteStore
+from ccproxy.stores.contract import Filter, Store
 from tests.support.entries import T0, Session, captured, exchange_id, fill, stream
+from tests.support.homes import Home
 
 MINUTE = 60_000_000  # between two exchanges, in µs
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    """Give an empty store."""
-    store = SqliteStore(tmp_path / "store.db", write=True)
-    yield store
-    store.close()
 
 
 def text(words: str) -> list[Json]:
@@ -52,14 +42,14 @@ def exchange(number: int, messages: list[Json], answer: str = "", *, session: st
     return captured(number, {"model": model, "messages": messages}, answered, request_headers=headers, **options)
 
 
-def ids(store: SqliteStore, limit: int = 100, **wanted: Any) -> list[int]:
+def ids(store: Store, limit: int = 100, **wanted: Any) -> list[int]:
     """Return the numbers of the exchanges that a filter lets through."""
     page = store.listing(Filter(**wanted), limit=limit)
     assert page.total == len(page.rows)
     return [next(n for n in range(200) if exchange_id(n) == row["id"]) for row in page.rows]
 
 
-def test_pages_are_newest_first_and_know_the_total(store: SqliteStore) -> None:
+def test_pages_are_newest_first_and_know_the_total(store: Store) -> None:
     """Any page holds what belongs on it, and the total does not depend on it."""
     fill(store, [exchange(n, [user(str(n))], "yes") for n in range(1, 24)])
     seen = []
@@ -71,7 +61,7 @@ def test_pages_are_newest_first_and_know_the_total(store: SqliteStore) -> None:
     assert store.listing(Filter(), limit=7, offset=10**30).rows == []
 
 
-def test_a_cursor_goes_on_where_a_page_ended(store: SqliteStore) -> None:
+def test_a_cursor_goes_on_where_a_page_ended(store: Store) -> None:
     """Rows below an id follow without gap or repetition, also when newer ones have come in; the total is that of all."""
     fill(store, [exchange(n, [user(str(n))], "yes") for n in range(1, 6)])
     first = store.listing(Filter(), limit=2)
@@ -83,12 +73,12 @@ def test_a_cursor_goes_on_where_a_page_ended(store: SqliteStore) -> None:
     assert ([row["id"] for row in last.rows], last.total, last.more) == ([exchange_id(1)], 6, False)
 
 
-def test_a_model_is_found_by_a_piece_of_its_name(store: SqliteStore) -> None:
+def test_a_model_is_found_by_a_piece_of_its_name(home: Home, store: Store) -> None:
     """In any case, without wildcards, as requested or as routed."""
     fill(
         store, [exchange(n, [user("x")], "y", model=m) for n, m in enumerate(["Claude-Opus-4", "a%b", "a_b", "axb"], 1)]
     )
-    store.db.execute("UPDATE exchanges SET routed_model = 'gpt-5' WHERE id = ?", (exchange_id(4),))
+    home.run("UPDATE exchanges SET routed_model = 'gpt-5' WHERE id = ?", exchange_id(4))
     assert ids(store, model="OPUS") == [1]
     assert ids(store, model="a%b") == [2]
     assert ids(store, model="_") == [3]
@@ -96,7 +86,7 @@ def test_a_model_is_found_by_a_piece_of_its_name(store: SqliteStore) -> None:
     assert ids(store, model="") == [4, 3, 2, 1]
 
 
-def test_each_filter_asks_for_what_it_says(store: SqliteStore) -> None:
+def test_each_filter_asks_for_what_it_says(home: Home, store: Store) -> None:
     """State, status, session, agent, kind, provider, project and time, each alone and together."""
     agent = [("x-claude-code-agent-id", "a7")]
     fill(
@@ -109,9 +99,7 @@ def test_each_filter_asks_for_what_it_says(store: SqliteStore) -> None:
             exchange(5, [user("five")]),
         ],
     )
-    store.db.execute(
-        "UPDATE exchanges SET cwd = '/home/me/Project_x', provider = 'openai' WHERE id = ?", (exchange_id(1),)
-    )
+    home.run("UPDATE exchanges SET cwd = '/home/me/Project_x', provider = 'openai' WHERE id = ?", exchange_id(1))
     assert ids(store, statuses=(range(400, 500),)) == [2]
     assert ids(store, statuses=(range(400, 500), range(529, 530))) == [3, 2]
     assert ids(store, state="client_left") == [3]
@@ -126,7 +114,7 @@ def test_each_filter_asks_for_what_it_says(store: SqliteStore) -> None:
     assert ids(store, session="s", agent="main", since=T0 + 2 * MINUTE, words="three") == [3]
 
 
-def test_words_lead_to_the_exchange_in_which_they_first_stood(store: SqliteStore) -> None:
+def test_words_lead_to_the_exchange_in_which_they_first_stood(store: Store) -> None:
     """All in one block: in an answer, or in what a request added to the history, and not in the requests that repeat it."""
     first = [user("please count the giraffes")]
     second = [*first, assistant("three giraffes"), user("and zebras?"), {"role": "system", "content": "mind the time"}]
@@ -146,7 +134,7 @@ def test_words_lead_to_the_exchange_in_which_they_first_stood(store: SqliteStore
     assert ids(store, words="  ") == [3, 2, 1]
 
 
-def test_a_history_that_was_never_captured_belongs_to_the_request_that_brought_it(store: SqliteStore) -> None:
+def test_a_history_that_was_never_captured_belongs_to_the_request_that_brought_it(store: Store) -> None:
     """Of a session that was resumed under the proxy, each old message is found in the first request, however long it is."""
     history = [message for n in range(150) for message in (user(f"ask{n}"), assistant(f"say{n}"))]
     begun = [*history, user("go on")]
@@ -154,7 +142,7 @@ def test_a_history_that_was_never_captured_belongs_to_the_request_that_brought_i
     assert ids(store, words="ask0") == ids(store, words="say149") == [1]
 
 
-def test_within_a_session_words_are_found_where_they_first_stood_in_it(store: SqliteStore) -> None:
+def test_within_a_session_words_are_found_where_they_first_stood_in_it(store: Store) -> None:
     """Two sessions may begin alike: together the older one is meant, and each alone has its own."""
     for n, session in ((1, "s"), (3, "t")):
         messages = [user("hello there")]
@@ -170,13 +158,13 @@ def test_within_a_session_words_are_found_where_they_first_stood_in_it(store: Sq
 @pytest.mark.parametrize(
     "words", ['"', "NEAR(a b)", "col:x", "*", "a^b", "-", "(", "'; DROP", "\0", "a\0b", "\ud83d", "x " * 2000]
 )
-def test_any_words_may_be_looked_for(store: SqliteStore, words: str) -> None:
+def test_any_words_may_be_looked_for(store: Store, words: str) -> None:
     """What people type is words, never a query language."""
     fill(store, [exchange(1, [user("nothing of it")], "no")])
     assert ids(store, words=words) in ([], [1])
 
 
-def test_an_id_is_found_by_either_end(store: SqliteStore) -> None:
+def test_an_id_is_found_by_either_end(store: Store) -> None:
     """One row for a whole id or for an end that only one has, two where more are like it, none for anything else."""
     fill(store, [exchange(n, [user("x")]) for n in (1, 2)])
     assert [row["id"] for row in store.named(exchange_id(2))] == [exchange_id(2)]
@@ -186,7 +174,7 @@ def test_an_id_is_found_by_either_end(store: SqliteStore) -> None:
         assert store.named(nothing) == []
 
 
-def test_the_events_of_an_answer_come_back(store: SqliteStore) -> None:
+def test_the_events_of_an_answer_come_back(store: Store) -> None:
     """Each with its arrival after the one before, its kind, and the bytes of its data."""
     answer = stream(text("a b c"))
     fill(store, [exchange(1, [user("x")], "a b c"), exchange(2, [user("x")])])
@@ -198,7 +186,7 @@ def test_the_events_of_an_answer_come_back(store: SqliteStore) -> None:
     assert store.timeline(exchange_id(2)) is None
 
 
-def test_usage_is_counted_by_day_and_model(store: SqliteStore) -> None:
+def test_usage_is_counted_by_day_and_model(store: Store) -> None:
     """Tokens of all four kinds, exchanges and errors; a filter narrows it."""
     tokens = {"input_tokens": 11, "output_tokens": 90, "cache_read_tokens": 700, "cache_write_tokens": 40}
     fill(store, [exchange(n, [user("x")], "y") for n in (1, 2)])
@@ -213,7 +201,7 @@ def test_usage_is_counted_by_day_and_model(store: SqliteStore) -> None:
     assert store.states(Filter(session="none")) == {}
 
 
-def test_a_session_is_one_row_with_its_figures(store: SqliteStore) -> None:
+def test_a_session_is_one_row_with_its_figures(store: Store) -> None:
     """Times, exchanges, turns, agents, models, tokens, errors and clients of the whole session, newest session first."""
     for moved in (1, 2):
         exchanges = list(Session(seed=moved, preamble_bytes=3000).exchanges(4))
@@ -237,7 +225,7 @@ def test_a_session_is_one_row_with_its_figures(store: SqliteStore) -> None:
     assert store.sessions(Filter(), limit=5, offset=10**30).rows == []
 
 
-def test_a_session_is_found_by_what_was_said_in_it(store: SqliteStore) -> None:
+def test_a_session_is_found_by_what_was_said_in_it(store: Store) -> None:
     """Every session in which the words stood, also where another had them before."""
     for n, session in ((1, "s"), (2, "t"), (3, "u")):
         fill(store, [exchange(n, [user("hello there" if n < 3 else "good day")], f"answer {n}", session=session)])
@@ -245,7 +233,7 @@ def test_a_session_is_found_by_what_was_said_in_it(store: SqliteStore) -> None:
     assert [row["id"] for row in store.sessions(Filter(words="answer 3"), limit=9).rows] == ["u"]
 
 
-def test_the_texts_for_a_title_come_along(store: SqliteStore) -> None:
+def test_the_texts_for_a_title_come_along(store: Store) -> None:
     """The answer to the request for a title, and what the first user message said."""
     asks = {"type": "json_schema", "schema": {"properties": {"title": {"type": "string"}}}}
     headers = [("user-agent", "claude-cli/2.1.300 (external, cli)"), ("x-claude-code-session-id", "s")]
@@ -258,7 +246,7 @@ def test_the_texts_for_a_title_come_along(store: SqliteStore) -> None:
     assert row["first_texts"] == ["fix the tests", "go"]
 
 
-def test_the_tree_of_a_session_is_whole(store: SqliteStore) -> None:
+def test_the_tree_of_a_session_is_whole(store: Store) -> None:
     """Every message of every conversation in it once, with its place, its text, and who produced it."""
     ways = [[user("a"), assistant("b"), user(way)] for way in ("left", "right")]
     fill(store, [exchange(1, [user("a")], "b"), *[exchange(n, way, "end") for n, way in enumerate(ways, 2)]])
@@ -273,19 +261,18 @@ def test_the_tree_of_a_session_is_whole(store: SqliteStore) -> None:
     assert store.branches("none") == store.session_exchanges("none") == []
 
 
-def test_what_is_read_in_a_snapshot_belongs_together(store: SqliteStore, tmp_path: Path) -> None:
+def test_what_is_read_in_a_snapshot_belongs_together(home: Home, store: Store) -> None:
     """Inside it nothing changes; after it the news is there."""
     fill(store, [exchange(1, [user("x")], "y")])
-    reader = SqliteStore(tmp_path / "store.db")
+    reader = home.open(write=False)
     with reader.snapshot():
         assert reader.listing(Filter(), limit=5).total == 1
         fill(store, [exchange(2, [user("x")], "y")])
         assert reader.listing(Filter(), limit=5).total == 1
     assert reader.listing(Filter(), limit=5).total == 2
-    reader.close()
 
 
-def test_a_row_that_lacks_newer_columns_is_listed(store: SqliteStore) -> None:
+def test_a_row_that_lacks_newer_columns_is_listed(store: Store) -> None:
     """An exchange of which hardly anything is known has a row like any other."""
     entry = request_entry(captured(1, b"not json"), Memory(lambda _digest: None))
     store.write([entry], [])
