@@ -54,6 +54,7 @@ class Address:
             "idle_in_transaction_session_timeout": f"{IDLE_S}s",
             "default_transaction_read_only": "off" if write else "on",
             "jit": "off",  # compiling a query takes longer than any of ours does
+            "random_page_cost": "1.1",  # what is asked for is looked up by its key, and mostly in memory
         }
         options = [f"-c {name}={value}" for name, value in limits.items()]
         options.append(self._known.get("options", ""))  # what is said later counts
