@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from ccproxy import __version__
-from ccproxy.cli import configuring, doctor, ingesting, launcher, looking, pruning, resetting, serving, tailing
+from ccproxy.cli import configuring, doctor, ingesting, keeping, launcher, looking, pruning, resetting, serving, tailing
 from ccproxy.errors import ConfigError, StoreError
 from ccproxy.settings import Settings, environment, load
 
@@ -266,6 +266,48 @@ def db() -> None:
     Example:
       ccproxy db reset
     """
+
+
+@db.command("stats")
+@_store_options
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@_plain_errors
+def db_stats(config_file: Path | None, db_path: str | None, as_json: bool) -> None:
+    """Say what is in the store, and how large it is.
+
+    \b
+    Example:
+      ccproxy db stats
+    """
+    keeping.stats(_settings(config_file, **{"storage.db_path": db_path}), as_json=as_json)
+
+
+@db.command("check")
+@_store_options
+@_plain_errors
+def db_check(config_file: Path | None, db_path: str | None) -> None:
+    """Look at every digest, pointer and body in the store.
+
+    Each fault is a line; with any, the exit code is 1. The proxy may run meanwhile.
+
+    \b
+    Example:
+      ccproxy db check
+    """
+    sys.exit(keeping.check(_settings(config_file, **{"storage.db_path": db_path})))
+
+
+@db.command("migrate")
+@_store_options
+@_plain_errors
+def db_migrate(config_file: Path | None, db_path: str | None) -> None:
+    """Bring the store up to date, as every start of the proxy does.
+
+    \b
+    Example:
+      ccproxy db migrate
+    """
+    keeping.migrate(_settings(config_file, **{"storage.db_path": db_path}))
 
 
 @db.command("reset")

@@ -9,7 +9,7 @@ StoreBusyError where it may be able to in a moment.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -60,6 +60,16 @@ class Branch:
     parent: bytes | None
     role: str
     message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A part as it is stored: `data` gives its text of `size` bytes back, by `encoding`."""
+
+    digest: bytes
+    encoding: str
+    data: bytes
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +273,20 @@ class Store(ABC):
     @abstractmethod
     def producers(self, digests: Sequence[bytes]) -> dict[bytes, Record]:
         """Return, by node, the row of the exchange whose answer it is, the first where there are several."""
+
+    # Checking ---------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def parts(self) -> Iterator[Packed]:
+        """Yield every part as it is stored."""
+
+    @abstractmethod
+    def tree(self) -> Iterator[tuple[bytes, bytes | None, bytes]]:
+        """Yield every node: its digest, its parent's, and its message's."""
+
+    @abstractmethod
+    def dangling(self) -> dict[str, int]:
+        """Return how many rows point at something that is not there, by `table.column`; only those where there are any."""
 
     # Figures ----------------------------------------------------------------------------------------------------------
 
