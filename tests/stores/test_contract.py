@@ -205,7 +205,7 @@ def test_search_finds_what_was_said(store: Store) -> None:
     assert hit.started_at == store.exchange(exchange_id(1))["started_at"]
 
 
-@pytest.mark.parametrize("words", ['"', "zebras OR", "NEAR(a b)", "col:x", "*", "a^b", "-", "(", "'; DROP"])
+@pytest.mark.parametrize("words", ['"', "zebras OR", "NEAR(a b)", "col:x", "*", "a^b", "-", "(", "'; DROP", "a\0b"])
 def test_search_takes_any_words(store: Store, words: str) -> None:
     """What people type is words, never a query language."""
     fill(store, [captured(1, ASKED, stream([TEXT]))])

@@ -110,7 +110,7 @@ class Reading(SqliteFile):
 
     def search(self, words: str, *, limit: int) -> list[Found]:
         """Return content blocks in which all of `words` stand, best first."""
-        quoted = " ".join('"' + word.replace('"', '""') + '"' for word in words.split())
+        quoted = " ".join('"' + word.replace('"', '""') + '"' for word in words.replace("\0", " ").split())
         if not quoted:
             raise StoreError("there is nothing to search for; give a word or more")
         with errors(self.path):
