@@ -6,7 +6,6 @@ import contextlib
 import json
 import random
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +16,15 @@ from hypothesis import strategies as st
 from ccproxy.errors import StoreError
 from ccproxy.ingest.memory import Memory
 from ccproxy.records import Captured, Position
-from ccproxy.stores.contract import Counted, Leftover, Selection
+from ccproxy.stores.contract import Counted, Leftover, Selection, Store
+from ccproxy.stores.postgres import pruning as postgres_pruning
 from ccproxy.stores.sqlite import SqliteStore, file, pruning
 from tests.support.entries import T0, Session, captured, entry_of, exchange_id, fill, stream
+from tests.support.homes import DIALECTS, Home, home_in
 from tests.support.pruned import TABLES, assert_sound, assert_whole, counts, one, running, tidy
 
 MINUTE = 60_000_000
 EVERYTHING = Selection(everything=True)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Give the place of a store."""
-    return tmp_path / "store.db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[SqliteStore]:
-    """Give an empty store."""
-    store = SqliteStore(path, write=True)
-    yield store
-    store.close()
 
 
 # What is selected --------------------------------------------------------------------------------------------------------
@@ -64,7 +51,7 @@ def test_a_selection_selects() -> None:
         (Selection(session="nobody's"), set()),
     ],
 )
-def test_what_is_selected_goes(store: SqliteStore, selection: Selection, gone: set[int]) -> None:
+def test_what_is_selected_goes(store: Store, selection: Selection, gone: set[int]) -> None:
     """An exchange, a session, what is older, both at once, or everything: just that is counted, and just that goes."""
     exchanges = [one(n, f"text {n}", session="a" if n < 3 else "b") for n in (1, 2, 3, 4)]
     fill(store, exchanges)
@@ -83,7 +70,7 @@ def number(row: dict[str, Any]) -> int:
     return (int(row["started_at"]) - T0) // MINUTE
 
 
-def test_what_runs_stays(store: SqliteStore) -> None:
+def test_what_runs_stays(store: Store) -> None:
     """An exchange that has not ended is never deleted, and nothing of it is swept."""
     fill(store, [one(1, "ended")])
     store.write([running(2, "still running")], [])
@@ -97,7 +84,7 @@ def test_what_runs_stays(store: SqliteStore) -> None:
     assert_sound(store)
 
 
-def test_the_oldest_go_first(store: SqliteStore) -> None:
+def test_the_oldest_go_first(store: Store) -> None:
     """Where only some are to be deleted, these are the oldest; so it can be done a few at a time."""
     fill(store, [one(n, f"text {n}") for n in (3, 1, 4, 2, 5)])
     assert store.delete(EVERYTHING, most=2) == 2
@@ -110,7 +97,7 @@ def test_the_oldest_go_first(store: SqliteStore) -> None:
 # What is shared ----------------------------------------------------------------------------------------------------------
 
 
-def test_of_everything_nothing_is_left(store: SqliteStore) -> None:
+def test_of_everything_nothing_is_left(store: Store) -> None:
     """After all is deleted no table has a row of it."""
     fill(store, list(Session(preamble_bytes=3000).exchanges(5)))
     store.delete(EVERYTHING)
@@ -119,7 +106,7 @@ def test_of_everything_nothing_is_left(store: SqliteStore) -> None:
     assert_sound(store)
 
 
-def test_a_history_stays_as_long_as_somebody_repeats_it(store: SqliteStore) -> None:
+def test_a_history_stays_as_long_as_somebody_repeats_it(store: Store) -> None:
     """What a later turn sends again is its own; it goes with the last one that does."""
     exchanges = list(Session(preamble_bytes=3000, turn_bytes=300).exchanges(6))
     fill(store, exchanges)
@@ -135,9 +122,11 @@ def test_a_history_stays_as_long_as_somebody_repeats_it(store: SqliteStore) -> N
     assert counts(store)["nodes"] == before["nodes"] - 2
 
 
-def test_what_nobody_ever_pointed_to_is_swept_too(store: SqliteStore) -> None:
+@pytest.mark.parametrize("home", ["sqlite"], indirect=True)
+def test_what_nobody_ever_pointed_to_is_swept_too(store: Store) -> None:
     """Parts without an exchange, whatever left them behind, go with the next sweep."""
     fill(store, [one(1, "text")])
+    assert isinstance(store, SqliteStore)
     store._write_tree(running(2, "an orphan"), {})
     assert store.search("orphan", limit=5)
     store.sweep()
@@ -171,14 +160,19 @@ def histories(draw: st.DrawFn) -> tuple[list[Captured], list[set[int]]]:
     return exchanges, draw(st.lists(ids, min_size=1, max_size=3))
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("dialect", DIALECTS)
+@settings(max_examples=50, deadline=None)
 @given(histories(), st.data())
 def test_whatever_goes_the_rest_is_whole(
-    tmp_path_factory: pytest.TempPathFactory, drawn: tuple[list[Captured], list[set[int]]], data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory,
+    dialect: str,
+    drawn: tuple[list[Captured], list[set[int]]],
+    data: st.DataObject,
 ) -> None:
     """After any deletions, between any writes, all others come back byte for byte, and nothing is left over."""
     exchanges, rounds = drawn
-    with contextlib.closing(SqliteStore(tmp_path_factory.mktemp("any") / "store.db", write=True)) as store:
+    with home_in(dialect, tmp_path_factory.mktemp("any")) as home:
+        store = home.open()
         memory = Memory(store.part)
         written = 0
         gone: set[int] = set()
@@ -201,7 +195,7 @@ def test_whatever_goes_the_rest_is_whole(
         assert_sound(store)
 
 
-def test_search_finds_nothing_of_what_is_gone(store: SqliteStore) -> None:
+def test_search_finds_nothing_of_what_is_gone(store: Store) -> None:
     """The full-text index forgets with the rest, and finds the rest as before."""
     fill(store, [one(1, "the giraffe"), one(2, "the zebra"), one(3, "the zebra", "answer 2", "a giraffe and a lion")])
     store.delete(Selection(exchange=exchange_id(3)))
@@ -212,7 +206,7 @@ def test_search_finds_nothing_of_what_is_gone(store: SqliteStore) -> None:
     assert_sound(store)
 
 
-def test_blocks_without_words_leave_the_index_as_it_is(store: SqliteStore) -> None:
+def test_blocks_without_words_leave_the_index_as_it_is(home: Home, store: Store) -> None:
     """What never stood in the index, an empty text or a picture, is not taken out of it."""
     picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0"}}
     blocks = [
@@ -223,19 +217,19 @@ def test_blocks_without_words_leave_the_index_as_it_is(store: SqliteStore) -> No
     ]
     ask = {"model": "m", "messages": [{"role": "user", "content": blocks}]}
     fill(store, [captured(1, ask, stream([{"type": "text", "text": "an answer"}])), one(2, "the zebra")])
-    rows = "SELECT count(*) FROM block_search_docsize"
-    before = store.db.execute(rows).fetchone()[0]
+    rows = f"SELECT count(*) FROM {'block_search_docsize' if home.name == 'sqlite' else 'block_search'}"
+    [(before,)] = home.run(rows)
     store.delete(Selection(exchange=exchange_id(1)))
     tidy(store)
-    assert store.db.execute(rows).fetchone()[0] == before - 3 == 2
+    assert home.run(rows) == [(before - 3,)] == [(2,)]
     assert_sound(store)
 
 
-def test_it_is_done_a_piece_at_a_time(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_done_a_piece_at_a_time(home: Home, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """However much there is to be freed, each piece is small, and between two pieces everything is sound and can be written."""
-    monkeypatch.setattr(pruning, "STEP_ROWS", 3)
-    monkeypatch.setattr(pruning, "STEP_EXCHANGES", 2)
-    monkeypatch.setattr(pruning, "STEP_PAGES", 2)
+    for module in (pruning, postgres_pruning):
+        for step in {"STEP_ROWS", "STEP_EXCHANGES", "STEP_PAGES", "STEP_NOTED"} & vars(module).keys():
+            monkeypatch.setattr(module, step, 2)
     exchanges = list(Session(preamble_bytes=9000, turn_bytes=900).exchanges(8))
     fill(store, exchanges)
     assert store.delete(Selection(before=exchanges[7].opened_at)) == 7
@@ -244,7 +238,8 @@ def test_it_is_done_a_piece_at_a_time(store: SqliteStore, monkeypatch: pytest.Mo
     while not store.sweep().done:
         pieces += 1
         fill(store, [one(20 + pieces, f"written between {pieces}")])
-        assert store.db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        if home.name == "sqlite":
+            assert home.run("PRAGMA integrity_check") == [("ok",)]
     fill(store, exchanges[:3])
     assert pieces > 5
     assert store.leftover() is Leftover.SPACE
@@ -261,7 +256,7 @@ def test_it_is_done_a_piece_at_a_time(store: SqliteStore, monkeypatch: pytest.Mo
 # Coming back -------------------------------------------------------------------------------------------------------------
 
 
-def test_frames_that_are_read_again_bring_nothing_back(store: SqliteStore) -> None:
+def test_frames_that_are_read_again_bring_nothing_back(store: Store) -> None:
     """While a writer's journal is there, what was deleted of it is passed over; what builds on it is whole all the same."""
     exchanges = list(Session(preamble_bytes=3000, turn_bytes=300).exchanges(3))
     store.write([], [Position("w", 1, 16)])
@@ -280,18 +275,18 @@ def test_frames_that_are_read_again_bring_nothing_back(store: SqliteStore) -> No
     assert counts(store)["deleted"] == 0
 
 
-def test_nothing_is_remembered_of_a_journal_that_is_gone(store: SqliteStore) -> None:
+def test_nothing_is_remembered_of_a_journal_that_is_gone(home: Home, store: Store) -> None:
     """Where no frame can be read again no id is kept, and ids of writers that nobody knows are swept away."""
     fill(store, [one(1, "text", writer="dead"), one(2, "text", writer="alive")])
     store.write([], [Position("alive", 1, 16)])
     store.delete(EVERYTHING)
-    assert [row["exchange"] for row in store.db.execute("SELECT exchange FROM deleted")] == [exchange_id(2)]
-    store.db.execute("DELETE FROM journal_positions")
+    assert home.run("SELECT exchange FROM deleted") == [(exchange_id(2),)]
+    home.run("DELETE FROM journal_positions")
     tidy(store)
     assert counts(store)["deleted"] == 0
 
 
-def test_after_a_sweep_nothing_counts_as_stored(store: SqliteStore) -> None:
+def test_after_a_sweep_nothing_counts_as_stored(store: Store) -> None:
     """The same entry that was written once is written whole again when its parts were swept meanwhile."""
     (entry,) = fill(store, [exchange := one(1, "text")])
     store.delete(EVERYTHING)
@@ -304,7 +299,7 @@ def test_after_a_sweep_nothing_counts_as_stored(store: SqliteStore) -> None:
 # What retention asks --------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_too_much_is_found_from_the_oldest_on(store: SqliteStore) -> None:
+def test_what_is_too_much_is_found_from_the_oldest_on(store: Store) -> None:
     """Deleting what a limit asks for brings the store near that limit, and no further below than need be."""
     dice = random.Random(1)
     words = [" ".join(f"{dice.randrange(10**6)}" for _ in range(400)) for _ in range(100)]
@@ -321,15 +316,16 @@ def test_what_is_too_much_is_found_from_the_oldest_on(store: SqliteStore) -> Non
     assert_whole(store, exchanges[deleted:])
 
 
-def test_where_nothing_has_ended_nothing_is_too_much(store: SqliteStore) -> None:
+def test_where_nothing_has_ended_nothing_is_too_much(store: Store) -> None:
     """Without an exchange that may be deleted no limit asks for one."""
     assert store.excess(1) is None
     store.write([running(1, "still running")], [])
     assert store.excess(1) is None
 
 
-def test_the_table_of_an_original_does_not_count(path: Path) -> None:
+def test_the_table_of_an_original_does_not_count(tmp_path: Path) -> None:
     """Where our tables stand in the file of the original proxy, its own table costs no exchange of ours its place."""
+    path = tmp_path / "store.db"
     database = sqlite3.connect(path)
     columns = ", ".join(f"{name} TEXT" for name in file.ORIGINAL_COLUMNS)
     database.execute(f"CREATE TABLE requests ({columns})")
@@ -346,7 +342,7 @@ def test_the_table_of_an_original_does_not_count(path: Path) -> None:
         assert store.db.execute("SELECT count(*), max(length(body)) FROM requests").fetchone()[:] == (200, 5000)
 
 
-def test_a_session_is_found_by_its_beginning(store: SqliteStore) -> None:
+def test_a_session_is_found_by_its_beginning(store: Store) -> None:
     """As much of a session's id is needed as tells it from the others; an id that begins another one names itself."""
     fill(store, [one(n, "text", session=name) for n, name in enumerate(["abc", "abcdef", "b%", "b_x"], 1)])
     assert store.session_named("abcd") == "abcdef"

@@ -99,7 +99,9 @@ class Schema:
 @contextlib.contextmanager
 def home_in(dialect: str, folder: Path) -> Iterator[Home]:
     """Give a home for a store of this dialect; skip the test where there is none."""
-    found = File(folder / "store.db") if dialect == "sqlite" else Schema(disposable_dsn(), f"{PREFIX}{uuid.uuid4().hex}")
+    found = (
+        File(folder / "store.db") if dialect == "sqlite" else Schema(disposable_dsn(), f"{PREFIX}{uuid.uuid4().hex}")
+    )
     try:
         yield found
     finally:

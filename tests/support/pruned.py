@@ -11,7 +11,8 @@ from typing import Any
 from ccproxy.ingest.memory import Memory
 from ccproxy.ingest.request import request_entry
 from ccproxy.records import Captured, Entry
-from ccproxy.stores.contract import Leftover
+from ccproxy.stores.contract import Leftover, Store
+from ccproxy.stores.postgres import PostgresStore
 from ccproxy.stores.sqlite import SqliteStore
 from tests.support.entries import captured, stream
 
@@ -40,9 +41,14 @@ UNREFERENCED = {
     "headers": "SELECT exchange FROM headers WHERE exchange NOT IN (SELECT id FROM exchanges)",
     "timelines": "SELECT exchange FROM timelines WHERE exchange NOT IN (SELECT id FROM exchanges)",
 }
+# In PostgreSQL the index of words is a table: it has a row for each block with a text, and no other.
+SEARCHED_IN_VAIN = (
+    "SELECT coalesce(b.id, s.id) FROM (SELECT id FROM blocks WHERE text <> '') AS b FULL JOIN block_search AS s ON s.id = b.id"
+    " WHERE b.id IS NULL OR s.id IS NULL"
+)
 
 
-def tidy(store: SqliteStore) -> None:
+def tidy(store: Store) -> None:
     """Do all that deletions left to be done."""
     while left := store.leftover():
         if left is Leftover.ROWS:
@@ -51,20 +57,32 @@ def tidy(store: SqliteStore) -> None:
             store.shrink()
 
 
-def counts(store: SqliteStore) -> dict[str, int]:
+def counts(store: Store) -> dict[str, int]:
     """Return how many rows each table has."""
-    return {table: store.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
+    return {table: _rows(store, f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
 
 
-def assert_sound(store: SqliteStore) -> None:
-    """Fail where the file is damaged, an index lies, or a row is left to which nothing points."""
-    assert store.db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-    store.db.execute("INSERT INTO block_search (block_search, rank) VALUES ('integrity-check', 1)")
+def assert_sound(store: Store) -> None:
+    """Fail where the store is damaged, an index lies, or a row is left to which nothing points."""
+    if isinstance(store, SqliteStore):
+        assert store.db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        store.db.execute("INSERT INTO block_search (block_search, rank) VALUES ('integrity-check', 1)")
+    else:
+        assert _rows(store, SEARCHED_IN_VAIN) == []
+        [(weight, blobs)] = _rows(store, "SELECT coalesce(sum(bytes), 0), (SELECT count(*) FROM blobs) FROM tallies")
+        assert (weight > 0) == (blobs > 0)
     for table, query in UNREFERENCED.items():
-        assert store.db.execute(query).fetchall() == [], table
+        assert _rows(store, query) == [], table
 
 
-def assert_whole(store: SqliteStore, exchanges: Sequence[Captured]) -> None:
+def _rows(store: Store, query: str) -> list[tuple[Any, ...]]:
+    if isinstance(store, SqliteStore):
+        return [tuple(row) for row in store.db.execute(query)]
+    assert isinstance(store, PostgresStore)
+    return [tuple(row.values()) for row in store.rows(query)]
+
+
+def assert_whole(store: Store, exchanges: Sequence[Captured]) -> None:
     """Fail where the store does not give these exchanges back byte for byte."""
     for exchange in exchanges:
         assert store.body(exchange.id, "request") == exchange.request

@@ -57,7 +57,7 @@ class Planting:
         self._batch = batch
         self._known = known
         self.fresh: dict[bytes, int] = {}
-        self.weight = 0.0
+        self.weight = 0
 
     def plant(self) -> None:
         """Put everything in its place. Raises StoreSweptError where something that was taken for stored is gone."""
@@ -102,7 +102,7 @@ class Planting:
             if block.text and (node, block.position) in ids
         ]
         tables.BLOCK_SEARCH.put(self._db, searched)
-        self.weight += sum(weights.BLOCK + weights.CHARACTER * block.characters for _, block in blocks)
+        self.weight += sum(weights.block(block.characters) for _, block in blocks)
 
     def _put_preambles(self) -> None:
         preambles = [self._batch.preambles[digest] for digest in self._unknown(self._batch.preambles)]

@@ -227,7 +227,7 @@ def _taken(db: Database, kind: str) -> list[bytes]:
     return [row["digest"] for row in rows]
 
 
-def _free_nodes(db: Database, noted: list[bytes]) -> tuple[int, set[tuple[str, bytes | None]], float]:
+def _free_nodes(db: Database, noted: list[bytes]) -> tuple[int, set[tuple[str, bytes | None]], int]:
     """Free messages with their blocks; return how many, what they pointed to, and what they weighed."""
     freed = db.execute(_FREE_NODES, (noted, STEP_ROWS), binary=True).fetchall()
     digests = [row["digest"] for row in freed]
@@ -235,7 +235,7 @@ def _free_nodes(db: Database, noted: list[bytes]) -> tuple[int, set[tuple[str, b
     blocks = _deleted(db, "blocks", "node", digests, "characters")
     _deleted(db, "nodes", "digest", digests, "digest")
     loose = {(NODE, row["parent"]) for row in freed} | {(BLOB, row["message"]) for row in freed}
-    weight = sum(weights.BLOCK + weights.CHARACTER * row["characters"] for row in blocks)
+    weight = sum(weights.block(row["characters"]) for row in blocks)
     return (
         len(freed),
         loose - {(NODE, digest) for digest in digests} - {(NODE, None)},

@@ -74,11 +74,11 @@ class Writing(PostgresServer):
         rows = db.execute("SELECT exchange FROM deleted WHERE exchange = ANY(%s)", [list(batch.entries)])
         return {row["exchange"] for row in rows}
 
-    def _put_exchanges(self, db: Database, batch: Batch, planting: Planting, gone: set[str]) -> tuple[int, float]:
+    def _put_exchanges(self, db: Database, batch: Batch, planting: Planting, gone: set[str]) -> tuple[int, int]:
         """Put all but those that are gone; return how many are new, and what they take."""
         entries = {key: entry for key, entry in batch.entries.items() if key not in gone}
         if not entries:
-            return 0, 0.0
+            return 0, 0
         [row] = db.execute("SELECT count(*) AS old FROM exchanges WHERE id = ANY(%s)", [list(entries)])
         db.execute(_upsert(self.columns), (self._json(entries.values()),))
         bodies = [
@@ -160,9 +160,9 @@ class Writing(PostgresServer):
         tables.UNSWEPT.put(db, sorted((kind, digest) for kind, digest in loose if digest is not None))
         db.execute(_NOTE, (LEFTOVER, Leftover.ROWS))
 
-    def _tally(self, db: Database, exchanges: int, weight: float) -> None:
+    def _tally(self, db: Database, exchanges: int, weight: int) -> None:
         if exchanges or weight:
-            db.execute(_TALLY, (self.journal, exchanges, round(weight)))
+            db.execute(_TALLY, (self.journal, exchanges, weight))
 
     def part(self, digest: bytes) -> bytes | None:
         """Return the text of a part as first seen."""
