@@ -5,15 +5,17 @@ Gives texts with named parameters, all of which are values. Refuses to run them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ccproxy.stores import words
 from ccproxy.stores.contract import Filter
 
 Parameters = dict[str, Any]
+Names = Callable[[str, str], list[str]]
 _LARGEST = (1 << 63) - 1
 
+ALL = "true"
 WENT_WRONG = "(state IN ('failed', 'interrupted') OR status >= 400 OR api_error IS NOT NULL)"
 _COLUMNS = {"state": "state", "session": "session_id", "kind": "kind", "provider": "provider"}
 _WITHIN = (
@@ -25,19 +27,21 @@ _WITHIN = (
 )
 
 
-def where(wanted: Filter) -> tuple[str, Parameters]:
-    """Return the condition for rows of `exchanges`, and its parameters."""
-    terms, parameters = ["true"], Parameters()
+def where(wanted: Filter, names: Names) -> tuple[str, Parameters]:
+    """Return the condition for rows of `exchanges`, and its parameters. `names` gives the values of a column with a piece in
+    them: these are few and looked up by index."""
+    terms, parameters = [ALL], Parameters()
     for name, column in _COLUMNS.items():
         if (value := getattr(wanted, name)) is not None:
             terms.append(f"{column} = %({name})s")
             parameters[name] = value
     if wanted.model is not None:
-        terms.append(f"({_contains('requested_model', 'model')} OR {_contains('routed_model', 'model')})")
-        parameters["model"] = wanted.model
+        terms.append("(requested_model = ANY(%(requested)s::text[]) OR routed_model = ANY(%(routed)s::text[]))")
+        parameters["requested"] = names("requested_model", wanted.model)
+        parameters["routed"] = names("routed_model", wanted.model)
     if wanted.project is not None:
-        terms.append(_contains("cwd", "project"))
-        parameters["project"] = wanted.project
+        terms.append("cwd = ANY(%(projects)s::text[])")
+        parameters["projects"] = names("cwd", wanted.project)
     if wanted.agent is not None:
         terms.append("agent_id IS NULL AND kind <> 'subagent'" if wanted.agent == "main" else "agent_id = %(agent)s")
         parameters["agent"] = wanted.agent
@@ -56,9 +60,14 @@ def where(wanted: Filter) -> tuple[str, Parameters]:
     return " AND ".join(terms), parameters
 
 
-def _contains(column: str, name: str) -> str:
-    """Compare without regard to case, of the letters that SQLite knows to have one, and without wildcards."""
-    return f'strpos(lower({column}), lower(%({name})s COLLATE "C")) > 0'
+def names_with(column: str) -> str:
+    """Return the query for the values of a column with `piece` in them: no wildcards, and without regard to the case of the
+    letters that SQLite knows to have one. Goes from value to value along the column's index."""
+    return (
+        f"WITH RECURSIVE name (value) AS (SELECT min({column}) FROM exchanges UNION ALL"
+        f" SELECT (SELECT min({column}) FROM exchanges WHERE {column} > name.value) FROM name WHERE value IS NOT NULL)"
+        ' SELECT value FROM name WHERE strpos(lower(value), lower(%(piece)s COLLATE "C")) > 0'
+    )
 
 
 def _between(codes: range) -> str:

@@ -10,10 +10,8 @@ import msgspec
 from ccproxy.records import Timeline
 from ccproxy.stores.contract import Filter, Page, Record
 from ccproxy.stores.postgres import conditions
-from ccproxy.stores.postgres.server import PostgresServer
+from ccproxy.stores.postgres.filtering import Filtering
 
-_ID_CHARACTERS = frozenset("0123456789abcdef-")
-_ID_LENGTH = 36
 _SUMS = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_5m_tokens",
     "cache_write_1h_tokens", "web_searches",
@@ -28,12 +26,12 @@ _numbers = msgspec.json.Decoder(list[int])
 _runs = msgspec.json.Decoder(list[tuple[str, int]])
 
 
-class Listing(PostgresServer):
+class Listing(Filtering):
     """The lists of the contract."""
 
     def listing(self, wanted: Filter, *, limit: int, offset: int = 0, before: str | None = None) -> Page:
         """Return exchange rows, newest first, and how many there are in all."""
-        condition, parameters = conditions.where(wanted)
+        condition, parameters = self.where(wanted)
         with self.snapshot():
             if wanted.words and "words" in parameters:  # they are looked for once, for the page and for the total
                 everything = self._ids(f"{condition} ORDER BY id DESC", parameters)
@@ -47,7 +45,10 @@ class Listing(PostgresServer):
             return Page(self._rows(ids[:limit]), total, len(ids) > limit)
 
     def _total(self, condition: str, parameters: conditions.Parameters) -> int:
-        [row] = self.rows(f"SELECT count(*) AS total FROM exchanges WHERE {condition}", parameters)
+        query = f"SELECT count(*) AS total FROM exchanges WHERE {condition}"
+        if condition == conditions.ALL:  # to count a million rows takes too long
+            query = "SELECT coalesce(sum(exchanges), 0)::bigint AS total FROM tallies"
+        [row] = self.rows(query, parameters)
         total: int = row["total"]
         return total
 
@@ -59,14 +60,7 @@ class Listing(PostgresServer):
 
     def named(self, id_part: str) -> list[Record]:
         """Return the exchange of this id, or up to two whose id begins or ends with it."""
-        wanted = id_part.strip().lower()
-        if not wanted or not set(wanted) <= _ID_CHARACTERS:
-            return []
-        found = self._rows([wanted])
-        if found or len(wanted) >= _ID_LENGTH:
-            return found
-        parts = {"begins": f"{wanted}%", "ends": f"%{wanted}"}
-        return self._rows(self._ids("id LIKE %(begins)s OR id LIKE %(ends)s LIMIT 2", parts))
+        return self._rows([id_part.strip().lower()]) or self.ended(id_part) or []
 
     def timeline(self, exchange: str) -> Timeline | None:
         """Return the arrival, kind and size of each stream event."""
@@ -79,7 +73,7 @@ class Listing(PostgresServer):
     def usage(self, wanted: Filter) -> list[Record]:
         """Return counts and tokens by day and model."""
         sums = ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in _SUMS)
-        condition, parameters = conditions.where(wanted)
+        condition, parameters = self.where(wanted)
         return self.rows(
             f"SELECT {_DAY} AS day, coalesce(response_model, routed_model, requested_model) AS model, count(*) AS exchanges,"
             f" count(*) FILTER (WHERE {conditions.WENT_WRONG}) AS errors, {sums}"
@@ -89,7 +83,7 @@ class Listing(PostgresServer):
 
     def states(self, wanted: Filter) -> dict[str, int]:
         """Return how many exchanges there are in each state."""
-        condition, parameters = conditions.where(wanted)
+        condition, parameters = self.where(wanted)
         rows = self.rows(
             f"SELECT state, count(*) AS number FROM exchanges WHERE {condition} GROUP BY state", parameters
         )

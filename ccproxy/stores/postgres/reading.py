@@ -9,7 +9,7 @@ from ccproxy.errors import StoreError
 from ccproxy.records import Body
 from ccproxy.stores import compression, rebuild
 from ccproxy.stores.contract import Record
-from ccproxy.stores.postgres.server import PostgresServer
+from ccproxy.stores.postgres.filtering import Filtering
 
 _TABLES = (
     "settings", "journal_positions", "writers", "exchanges", "blobs", "nodes", "blocks", "block_search", "preambles",
@@ -17,7 +17,7 @@ _TABLES = (
 )  # fmt: skip
 
 
-class Reading(PostgresServer):
+class Reading(Filtering):
     """The reading half of the contract."""
 
     def exchanges(self, *, limit: int, before: str | None = None, changed_since: str | None = None) -> list[Record]:
@@ -30,13 +30,9 @@ class Reading(PostgresServer):
 
     def exchange(self, id_prefix: str) -> Record:
         """Return the one exchange that this beginning or end of an id names."""
-        wanted = id_prefix.strip().lower()
-        if not wanted or not set(wanted) <= set("0123456789abcdef-"):
+        rows = self.ended(id_prefix)
+        if rows is None:
             raise StoreError(f'"{id_prefix}" is not an exchange id; `ccproxy tail` shows them')
-        rows = self.rows(
-            "SELECT * FROM exchanges WHERE id LIKE %s OR id LIKE %s ORDER BY id DESC LIMIT 2",
-            (f"{wanted}%", f"%{wanted}"),
-        )
         if not rows:
             raise StoreError(f'no exchange has the id "{id_prefix}"; `ccproxy tail` shows the newest ones')
         if len(rows) > 1:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from ccproxy.stores import compression, rebuild, words
 from ccproxy.stores.contract import Branch, Filter, Page, Record
 from ccproxy.stores.postgres import conditions
-from ccproxy.stores.postgres.server import PostgresServer
+from ccproxy.stores.postgres.filtering import Filtering
 
 _FIRST_TEXTS = 20  # blocks that are looked at for the first thing a person said
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
@@ -39,12 +39,12 @@ WITH RECURSIVE line (digest, parent, role, depth) AS (
 """
 
 
-class Sessions(PostgresServer):
+class Sessions(Filtering):
     """What the contract says about sessions."""
 
     def sessions(self, wanted: Filter, *, limit: int, offset: int = 0) -> Page:
         """Return sessions, the one with the newest exchange first."""
-        condition, parameters = conditions.where(replace(wanted, words=None))
+        condition, parameters = self.where(replace(wanted, words=None))
         phrases = words.wanted(wanted.words or "")
         if phrases is not None:
             condition += f" AND session_id IN ({conditions.sessions_in_which_it_stood(phrases)})"
@@ -64,8 +64,8 @@ class Sessions(PostgresServer):
         return {
             "id": session,
             **figures,
-            "models": self._each(_MODEL, session),
-            "clients": self._each(_CLIENT, session),
+            "models": self._different(_MODEL, session),
+            "clients": self._different(_CLIENT, session),
             "cwd": self._one(
                 "SELECT cwd FROM exchanges WHERE session_id = %s AND cwd IS NOT NULL ORDER BY id", session
             ),
@@ -77,7 +77,7 @@ class Sessions(PostgresServer):
             "first_texts": [row["text"] for row in self.rows(_FIRST_SAID, (session, _FIRST_TEXTS))],
         }
 
-    def _each(self, expression: str, session: str) -> str:
+    def _different(self, expression: str, session: str) -> str:
         """Return the different values of an expression in a session, the one that came first first, as a JSON list."""
         rows = self.rows(
             f"SELECT {expression} AS value FROM exchanges WHERE session_id = %s GROUP BY 1 ORDER BY min(started_at), min(id)",

@@ -91,6 +91,16 @@ CREATE INDEX exchanges_by_tip ON exchanges (tip, id) WHERE tip IS NOT NULL;
 CREATE INDEX exchanges_by_reply ON exchanges (reply, id) WHERE reply IS NOT NULL;
 CREATE INDEX exchanges_by_preamble ON exchanges (preamble) WHERE preamble IS NOT NULL;
 CREATE INDEX exchanges_open ON exchanges (writer) WHERE state = 'open';
+CREATE INDEX exchanges_by_end ON exchanges (reverse(right(id, 12)));
+-- What lists are filtered by. Few values, so each takes 7 MB for a million rows, and rows are counted without a look at them.
+CREATE INDEX exchanges_by_state ON exchanges (state);
+CREATE INDEX exchanges_by_status ON exchanges (status);
+CREATE INDEX exchanges_by_kind ON exchanges (kind);
+CREATE INDEX exchanges_by_agent ON exchanges (agent_id, kind);
+CREATE INDEX exchanges_by_provider ON exchanges (provider);
+CREATE INDEX exchanges_by_model ON exchanges (requested_model, routed_model);
+CREATE INDEX exchanges_by_routed_model ON exchanges (routed_model);
+CREATE INDEX exchanges_by_cwd ON exchanges (cwd);
 
 CREATE TABLE blobs (
   digest bytea PRIMARY KEY,
@@ -190,7 +200,9 @@ CREATE TABLE tallies (
 ) WITH (fillfactor = 50);
 
 -- Rows are written once or twice and read by index: what is new is to be known to all scans soon.
-ALTER TABLE exchanges SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
+ALTER TABLE exchanges SET (
+  autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05
+);
 ALTER TABLE block_search SET (autovacuum_vacuum_insert_scale_factor = 0.05);
 
 -- What is packed already is stored as it is.
