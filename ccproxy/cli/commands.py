@@ -31,7 +31,7 @@ def _config_option(function: Function) -> Function:
 
 
 def _store_options(function: Function) -> Function:
-    db = click.option("--db", "db_path", metavar="PATH", help="Read this store instead of the configured one.")
+    db = click.option("--db", "db_path", metavar="PATH", help="Read this store, a file or a postgresql:// URL.")
     return _config_option(db(function))
 
 
@@ -57,6 +57,13 @@ def _plain_errors(function: Function) -> Function:
 
 def _settings(config_file: Path | None, **options: Any) -> Settings:
     return load(cli=options, environ=environment(), config_file=config_file)
+
+
+def _storage(db: str | None) -> dict[str, str | None]:
+    """Return the settings that --db stands for: a database by its URL, or a file."""
+    if db and db.startswith(("postgresql://", "postgres://")):
+        return {"storage.db_type": "postgres", "storage.database_url": db}
+    return {"storage.db_type": "sqlite", "storage.db_path": db} if db else {}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -110,7 +117,7 @@ def serve(
         "server.port": port,
         "server.workers": workers,
         "providers.anthropic.base_url": upstream,
-        "storage.db_path": db_path,
+        **_storage(db_path),
         "storage.ingest": "false" if no_ingest else None,
     }
     settings = load(cli=options, environ=environment(), dotenv=not no_dotenv, config_file=config_file)
@@ -131,7 +138,7 @@ def ingest_command(config_file: Path | None, db_path: str | None) -> None:
       ccproxy serve --no-ingest &
       ccproxy ingest
     """
-    sys.exit(ingesting.ingest(_settings(config_file, **{"storage.db_path": db_path})))
+    sys.exit(ingesting.ingest(_settings(config_file, **_storage(db_path))))
 
 
 @main.command(context_settings={"allow_interspersed_args": False})
@@ -172,7 +179,7 @@ def tail(config_file: Path | None, db_path: str | None, count: int, follow: bool
       ccproxy tail -n 5
       ccproxy tail -f
     """
-    tailing.tail(_settings(config_file, **{"storage.db_path": db_path}), count, follow=follow)
+    tailing.tail(_settings(config_file, **_storage(db_path)), count, follow=follow)
 
 
 @main.command()
@@ -191,7 +198,7 @@ def show(config_file: Path | None, db_path: str | None, exchange_id: str, form: 
       ccproxy show 5f6a1b2c3d4e
       ccproxy show 5f6a1b2c3d4e --request | jq .messages
     """
-    looking.show(_settings(config_file, **{"storage.db_path": db_path}), exchange_id, form)
+    looking.show(_settings(config_file, **_storage(db_path)), exchange_id, form)
 
 
 @main.command()
@@ -211,7 +218,7 @@ def search(config_file: Path | None, db_path: str | None, words: tuple[str, ...]
       ccproxy search connection refused
       ccproxy search -n 5 README.md
     """
-    looking.search(_settings(config_file, **{"storage.db_path": db_path}), " ".join(words), count)
+    looking.search(_settings(config_file, **_storage(db_path)), " ".join(words), count)
 
 
 @main.command()
@@ -243,7 +250,7 @@ def prune(
       ccproxy prune --session 0b9ae4d1
     """
     choice = pruning.Choice(older_than, before, session, exchange)
-    pruning.prune(_settings(config_file, **{"storage.db_path": db_path}), choice, dry_run=dry_run, sure=yes)
+    pruning.prune(_settings(config_file, **_storage(db_path)), choice, dry_run=dry_run, sure=yes)
 
 
 @main.command("doctor")
@@ -255,7 +262,7 @@ def doctor_command(config_file: Path | None, db_path: str | None) -> None:
     Example:
       ccproxy doctor && ccproxy serve
     """
-    sys.exit(doctor.run(config_file, db_path))
+    sys.exit(doctor.run(config_file, _storage(db_path)))
 
 
 @main.group()
@@ -279,7 +286,7 @@ def db_stats(config_file: Path | None, db_path: str | None, as_json: bool) -> No
     Example:
       ccproxy db stats
     """
-    keeping.stats(_settings(config_file, **{"storage.db_path": db_path}), as_json=as_json)
+    keeping.stats(_settings(config_file, **_storage(db_path)), as_json=as_json)
 
 
 @db.command("check")
@@ -294,7 +301,7 @@ def db_check(config_file: Path | None, db_path: str | None) -> None:
     Example:
       ccproxy db check
     """
-    sys.exit(keeping.check(_settings(config_file, **{"storage.db_path": db_path})))
+    sys.exit(keeping.check(_settings(config_file, **_storage(db_path))))
 
 
 @db.command("migrate")
@@ -307,7 +314,7 @@ def db_migrate(config_file: Path | None, db_path: str | None) -> None:
     Example:
       ccproxy db migrate
     """
-    keeping.migrate(_settings(config_file, **{"storage.db_path": db_path}))
+    keeping.migrate(_settings(config_file, **_storage(db_path)))
 
 
 @db.command("reset")
@@ -321,7 +328,7 @@ def db_reset(config_file: Path | None, db_path: str | None, yes: bool) -> None:
     Example:
       ccproxy db reset --yes
     """
-    resetting.reset(_settings(config_file, **{"storage.db_path": db_path}), sure=yes)
+    resetting.reset(_settings(config_file, **_storage(db_path)), sure=yes)
 
 
 @main.group()

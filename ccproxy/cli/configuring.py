@@ -14,6 +14,7 @@ from ccproxy import settings as configuration
 from ccproxy.cli.terminal import clean_line, echo, json_text
 from ccproxy.protocol.headers import mask
 from ccproxy.settings import SETTINGS, Setting, Settings
+from ccproxy.stores import choosing
 
 WIDEST_VALUE = 48  # a longer value moves its source to the right, and is not cut
 NOT_SET = "not set"  # a secret
@@ -43,6 +44,7 @@ def example() -> None:
 def check(settings: Settings) -> None:
     """Say that a proxy would start with these settings, where they are from, and what of them does nothing."""
     auth.check(auth.policy_of(settings))
+    choosing.check(settings.storage)
     for line in _files(settings):
         echo(clean_line(line))
     echo("the configuration is fine")

@@ -12,7 +12,7 @@ import platform
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,24 +23,24 @@ from ccproxy.cli.terminal import clean_line, count, echo
 from ccproxy.errors import ConfigError, StoreError
 from ccproxy.journal import segments
 from ccproxy.settings import Settings, environment, load
-from ccproxy.stores.sqlite import SqliteStore
+from ccproxy.stores import choosing
 
 Line = tuple[bool, str, str]  # fine, what was looked at, what was found
 LOW_DISK_BYTES = 1 << 30
 
 
-def run(config_file: Path | None, db_path: str | None) -> int:
+def run(config_file: Path | None, options: Mapping[str, object]) -> int:
     """Print a line for each thing looked at; return 0 where all is fine, else 1."""
-    lines = list(_lines(config_file, db_path))
+    lines = list(_lines(config_file, options))
     for fine, name, text in lines:
         echo(f"{'ok' if fine else '!!'}  {name:<8}  {clean_line(text)}", **({} if fine else {"fg": "red"}))
     return 0 if all(fine for fine, _, _ in lines) else 1
 
 
-def _lines(config_file: Path | None, db_path: str | None) -> Iterator[Line]:
+def _lines(config_file: Path | None, options: Mapping[str, object]) -> Iterator[Line]:
     yield True, "versions", f"ccproxy {__version__}, Python {platform.python_version()}, {platform.system()}"
     try:
-        settings = load(cli={"storage.db_path": db_path}, environ=environment(), config_file=config_file)
+        settings = load(cli=options, environ=environment(), config_file=config_file)
     except ConfigError as error:
         yield False, "config", str(error)
         return
@@ -60,17 +60,23 @@ def _lines(config_file: Path | None, db_path: str | None) -> Iterator[Line]:
 
 def _store(settings: Settings) -> Iterator[Line]:
     path = settings.storage.db_path
-    if not os.path.exists(path):
+    is_file = settings.storage.db_type != choosing.POSTGRES
+    if is_file and not os.path.exists(path):
         yield True, "store", f"{path} does not exist yet; `ccproxy serve` makes it"
         return
     try:
-        with contextlib.closing(SqliteStore(path)) as store:
+        with contextlib.closing(choosing.open_store(settings.storage)) as store:
             stats = store.stats()
-    except StoreError as error:
+    except (StoreError, ConfigError) as error:
         yield False, "store", str(error)
         return
-    total = sum(stats["exchanges"].values())
-    yield True, "store", f"{path}: {count(total, 'exchange')}, {stats['bytes'] / 1e6:.1f} MB, schema {stats['schema']}"
+    total, size = sum(stats["exchanges"].values()), stats["bytes"] / 1e6
+    yield True, "store", f"{stats['place']}: {count(total, 'exchange')}, {size:.1f} MB, schema {stats['schema']}"
+    if is_file:
+        yield from _mode(path)
+
+
+def _mode(path: Path) -> Iterator[Line]:
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
         yield False, "store", f"others on this machine can read it (mode {mode:o}); run: chmod 600 {path}"

@@ -16,10 +16,12 @@ from ccproxy.journal import segments
 from ccproxy.lifecycle import logs
 from ccproxy.lifecycle.supervisor import Modules, Supervisor
 from ccproxy.settings import Settings
+from ccproxy.stores import choosing
 
 
 def ingest(settings: Settings) -> int:
     """Run until a signal stops it, then to the journal's end; return the exit code."""
+    choosing.check(settings.storage)
     _check_lock(settings)
     with logs.to_stderr(settings.logging):
         supervisor = Supervisor(
@@ -49,5 +51,7 @@ def _check_lock(settings: Settings) -> None:
 
 
 def _banner(settings: Settings) -> None:
-    journal, store = (clean_line(str(path)) for path in (settings.storage.journal_dir, settings.storage.db_path))
+    journal, store = (
+        clean_line(str(path)) for path in (settings.storage.journal_dir, choosing.place(settings.storage))
+    )
     click.echo(f"ccproxy brings {journal} into {store}        Stop with Ctrl-C", err=True)

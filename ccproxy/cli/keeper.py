@@ -20,6 +20,7 @@ from typing import Any
 
 from ccproxy.cli.serving import ServeError
 from ccproxy.settings import Settings
+from ccproxy.stores import choosing
 
 LOOPBACK = "127.0.0.1"
 START_S = 30.0
@@ -36,7 +37,8 @@ def own_proxy(settings: Settings, config_file: Path | None) -> Iterator[int]:
     """Run a proxy on a free port and yield the port. At the end it is stopped, and all that it captured is stored."""
     port = _free_port()
     database = settings.storage.db_path
-    options = ["--host", LOOPBACK, "--port", str(port), "--db", str(database), "--no-dashboard", "--no-dotenv"]
+    options = ["--host", LOOPBACK, "--port", str(port), "--no-dashboard", "--no-dotenv"]
+    options += ["--db", str(database)] if settings.storage.db_type != choosing.POSTGRES else []
     options += ["--config", str(config_file)] if config_file else []
     keeper = Keeper([sys.executable, "-m", "ccproxy", "serve", *options], database.with_suffix(".log"))
     try:

@@ -15,8 +15,7 @@ import click
 from ccproxy.cli.terminal import clean_line, count, echo, json_text
 from ccproxy.errors import StoreError
 from ccproxy.settings import Settings
-from ccproxy.stores import checking
-from ccproxy.stores.sqlite import SqliteStore
+from ccproxy.stores import checking, choosing
 
 SHOWN_EVERY = 1000
 MOST_SHOWN = 100
@@ -24,7 +23,7 @@ MOST_SHOWN = 100
 
 def stats(settings: Settings, *, as_json: bool) -> None:
     """Print what is in the store, and how large it is."""
-    with contextlib.closing(SqliteStore(settings.storage.db_path)) as store:
+    with contextlib.closing(choosing.open_store(settings.storage)) as store:
         found = store.stats()
     if as_json:
         echo(json_text(found))
@@ -58,7 +57,7 @@ def check(settings: Settings) -> int:
             click.echo(f"\r{_seen(seen)} looked at", nl=False, err=True)
 
     bad = 0
-    with contextlib.closing(SqliteStore(settings.storage.db_path)) as store:
+    with contextlib.closing(choosing.open_store(settings.storage)) as store:
         for fault in checking.faults(store, looked_at):
             bad += 1
             if bad <= MOST_SHOWN:
@@ -75,8 +74,8 @@ def _seen(seen: Counter[str]) -> str:
 
 def migrate(settings: Settings) -> None:
     """Bring the store up to date, and say which schema it has."""
-    path = settings.storage.db_path
-    if not path.exists():
-        raise StoreError(f"there is no store at {path} yet; `ccproxy serve` makes it")
-    with contextlib.closing(SqliteStore(path, write=True)) as store:
-        echo(f"{clean_line(str(path))} has schema {store.stats()['schema']}, the newest")
+    if settings.storage.db_type != choosing.POSTGRES and not settings.storage.db_path.exists():
+        raise StoreError(f"there is no store at {settings.storage.db_path} yet; `ccproxy serve` makes it")
+    with contextlib.closing(choosing.open_store(settings.storage, write=True)) as store:
+        found = store.stats()
+    echo(f"{clean_line(str(found['place']))} has schema {found['schema']}, the newest")

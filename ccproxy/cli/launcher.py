@@ -26,7 +26,7 @@ from ccproxy.cli.tailing import first_id, totals
 from ccproxy.cli.terminal import count
 from ccproxy.errors import ConfigError, StoreError
 from ccproxy.settings import Settings, environment
-from ccproxy.stores.sqlite import SqliteStore
+from ccproxy.stores import choosing
 
 NOT_RUNNABLE, NOT_FOUND, KILLED = 126, 127, 128  # as a shell says it; KILLED plus the signal's number
 STORED_S = 2.0  # how long the report waits until a proxy that runs on has stored all
@@ -157,14 +157,14 @@ def _report(settings: Settings, began: int, shared: str | None) -> None:
     of the proxy where it was not started for this command alone.
     """
     try:
-        with contextlib.closing(SqliteStore(settings.storage.db_path)) as store:
+        with contextlib.closing(choosing.open_store(settings.storage)) as store:
             rows = store.exchanges(limit=MOST, changed_since=first_id(began))
     except StoreError as error:
         click.echo(f"ccproxy: {error}", err=True)
         return
     if not rows:
         hint = f"; the proxy at {shared} may keep its captures in another store, or be behind" if shared else ""
-        click.echo(f"ccproxy: nothing was captured in {settings.storage.db_path}{hint}", err=True)
+        click.echo(f"ccproxy: nothing was captured in {choosing.place(settings.storage)}{hint}", err=True)
         return
     through = f" through {shared}, all clients counted" if shared else ""
     click.echo(f"ccproxy: captured {count(len(rows), 'exchange')}{through}: {totals(rows)}", err=True)

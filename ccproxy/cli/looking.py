@@ -17,13 +17,13 @@ from ccproxy.cli.terminal import clean, clean_line, count, json_text, millisecon
 from ccproxy.errors import StoreError
 from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.settings import Settings
+from ccproxy.stores import choosing
 from ccproxy.stores.contract import Record, Store
-from ccproxy.stores.sqlite import SqliteStore
 
 
 def show(settings: Settings, exchange_id: str, form: str | None) -> None:
     """Print one exchange: readable, or as the bytes or the JSON that `form` names."""
-    with contextlib.closing(SqliteStore(settings.storage.db_path)) as store:
+    with contextlib.closing(choosing.open_store(settings.storage)) as store:
         row = store.exchange(exchange_id)
         if form in ("request", "raw"):
             side = "request" if form == "request" else "response"
@@ -172,7 +172,7 @@ def _block_text(block: Any) -> str:
 
 def search(settings: Settings, words: str, limit: int) -> None:
     """Print the blocks in which all words stand, best first, one line each."""
-    with contextlib.closing(SqliteStore(settings.storage.db_path)) as store:
+    with contextlib.closing(choosing.open_store(settings.storage)) as store:
         found = store.search(words.encode("utf-8", "replace").decode(), limit=limit)
     if not found:
         click.echo(f"nothing captured contains all of: {clean_line(words)}", err=True)

@@ -19,8 +19,8 @@ from ccproxy.cli.terminal import clean_line, count
 from ccproxy.errors import StoreBusyError
 from ccproxy.journal import segments
 from ccproxy.settings import BY_KEY, Settings
+from ccproxy.stores import choosing
 from ccproxy.stores.contract import Counted, Leftover, Selection, Store
-from ccproxy.stores.sqlite import SqliteStore
 
 PATIENCE_S = 20.0  # for a store that is in use, and for the running ingest to sweep
 POLL_S = 0.05
@@ -76,8 +76,7 @@ class Choice:
 
 def prune(settings: Settings, choice: Choice, *, dry_run: bool, sure: bool) -> None:
     """Delete what was chosen; with `dry_run` only say what that would be; unless `sure`, ask before."""
-    path = settings.storage.db_path
-    with contextlib.closing(SqliteStore(path)) as store:
+    with contextlib.closing(choosing.open_store(settings.storage)) as store:
         selection = choice.selection(store)
         found = store.count(selection)
     what = f"{count(found.exchanges, 'exchange')}, {_size(found.bytes)} on the wire"
@@ -85,10 +84,12 @@ def prune(settings: Settings, choice: Choice, *, dry_run: bool, sure: bool) -> N
         click.echo(f"would delete {what}{_running(found)}")
     elif not found.exchanges:
         click.echo(f"there is nothing to delete{_running(found)}", err=True)
-    elif not sure and not click.confirm(f"Delete {what}, from {clean_line(str(path))} for ever?", err=True):
+    elif not sure and not click.confirm(
+        f"Delete {what}, from {clean_line(choosing.place(settings.storage))} for ever?", err=True
+    ):
         click.echo("nothing was deleted", err=True)
     else:
-        with contextlib.closing(SqliteStore(path, write=True)) as store:
+        with contextlib.closing(choosing.open_store(settings.storage, write=True)) as store:
             _prune(store, selection, found, settings.storage.journal_dir)
 
 

@@ -16,11 +16,16 @@ from ccproxy.cli.terminal import clean_line
 from ccproxy.errors import StoreError
 from ccproxy.journal import segments
 from ccproxy.settings import Settings
+from ccproxy.stores import choosing
 from ccproxy.stores.sqlite import SqliteStore
 
 
 def reset(settings: Settings, *, sure: bool) -> None:
     """Delete the store and its journal; unless `sure`, ask before."""
+    if settings.storage.db_type == choosing.POSTGRES:
+        raise StoreError(
+            "db reset deletes the files of an SQLite store; in a database that others may share, `ccproxy prune` deletes"
+        )
     path = settings.storage.db_path
     if not path.exists():
         click.echo(f"there is nothing to delete at {clean_line(str(path))}", err=True)

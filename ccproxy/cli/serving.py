@@ -21,7 +21,7 @@ from ccproxy.journal import segments
 from ccproxy.lifecycle import logs
 from ccproxy.lifecycle.supervisor import Modules, Supervisor, listen
 from ccproxy.settings import Settings, environment
-from ccproxy.stores.sqlite import SqliteStore
+from ccproxy.stores import choosing
 
 WORKER, INGEST, API = "ccproxy.web.worker", "ccproxy.ingest.process", "ccproxy.web.api.process"
 
@@ -33,6 +33,7 @@ class ServeError(Exception):
 def serve(settings: Settings) -> int:
     """Run the proxy until a signal stops it; return the exit code."""
     auth.check(auth.policy_of(settings))
+    choosing.check(settings.storage)
     listener = _listen(settings.server.host, settings.server.port)
     with contextlib.closing(listener):
         _check_places(settings)
@@ -63,7 +64,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _check_places(settings: Settings) -> None:
     """Find out before the start, not after it, that captures would have no place."""
     with contextlib.suppress(StoreBusyError):  # busy now is not busy for ever, and the journal can wait
-        SqliteStore(settings.storage.db_path, write=True).close()
+        choosing.open_store(settings.storage, write=True).close()
     try:
         segments.make_folder(settings.storage.journal_dir)
     except OSError as error:
@@ -100,7 +101,7 @@ def _banner(settings: Settings, listener: socket.socket) -> None:
 ccproxy {__version__} listens on {url}
 
   forwards to   {settings.providers.anthropic.base_url}
-  captures in   {settings.storage.db_path}{notes}
+  captures in   {choosing.place(settings.storage)}{notes}
 
 Point Claude Code at it:
 

@@ -19,8 +19,8 @@ import click
 from ccproxy.cli.terminal import echo, fit, milliseconds, tokens
 from ccproxy.errors import StoreError
 from ccproxy.settings import Settings
+from ccproxy.stores import choosing
 from ccproxy.stores.contract import Record, Store
-from ccproxy.stores.sqlite import SqliteStore
 
 POLL_S = 0.1
 MAKING_S = 3.0  # what a new store takes at most until it can be read
@@ -55,14 +55,14 @@ def tail(settings: Settings, count: int, *, follow: bool) -> None:
 def _store(settings: Settings, *, wait: bool) -> Store:
     """Open the store; with `wait`, also one that does not exist yet, or is just being made."""
     path = settings.storage.db_path
-    if wait and not path.exists():
+    if wait and settings.storage.db_type != choosing.POSTGRES and not path.exists():
         click.echo(f"waiting for the first capture in {path}", err=True)
         while not path.exists():
             time.sleep(POLL_S)
     deadline = time.monotonic() + (MAKING_S if wait else 0)
     while True:
         try:
-            return SqliteStore(path)
+            return choosing.open_store(settings.storage)
         except StoreError:
             if time.monotonic() >= deadline:
                 raise

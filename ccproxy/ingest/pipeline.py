@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from dataclasses import replace
 
-from ccproxy.errors import StoreBusyError, StoreError
+from ccproxy.errors import StoreBusyError, StoreError, StoreSweptError
 from ccproxy.ingest.assembler import Assembler, Running
 from ccproxy.ingest.memory import Memory
 from ccproxy.ingest.request import request_entry
@@ -121,7 +121,7 @@ class Pipeline:
     def _write(self) -> None:
         try:
             self.store.write(self._waiting, self._positions.values())
-        except StoreBusyError:
+        except (StoreBusyError, StoreSweptError):
             raise
         except StoreError:
             self._write_one_by_one()
@@ -146,7 +146,7 @@ class Pipeline:
         for entry in self._waiting:
             try:
                 self.store.write([entry], [])
-            except StoreBusyError:
+            except (StoreBusyError, StoreSweptError):
                 raise
             except StoreError as error:
                 log.error("exchange %s is stored without its details: %s", entry.id, error)

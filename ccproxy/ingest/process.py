@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ccproxy import settings as configuration
-from ccproxy.errors import StoreBusyError, StoreError
+from ccproxy.errors import StoreBusyError, StoreError, StoreSweptError
 from ccproxy.ingest import original
 from ccproxy.ingest.pipeline import Pipeline
 from ccproxy.ingest.retention import Retention
@@ -25,6 +25,8 @@ from ccproxy.journal.reader import JournalReader
 from ccproxy.lifecycle import children, logs
 from ccproxy.lifecycle.board import Board, Row
 from ccproxy.settings import Settings
+from ccproxy.stores import choosing
+from ccproxy.stores.contract import Store
 from ccproxy.stores.sqlite import SqliteStore
 
 log = logging.getLogger("ccproxy")
@@ -54,10 +56,19 @@ class Ingest:
         folder = self._settings.storage.journal_dir
         segments.make_folder(folder)
         with self._lock(folder) as held:
-            if held:
-                with self._pipeline(folder) as pipeline:
-                    if pipeline is not None:
-                        self._turns(pipeline)
+            while held and self._work(folder):
+                log.info("ingest begins anew from what the store has: something it built on was swept away")
+
+    def _work(self, folder: Path) -> bool:
+        """Bring the journal into the store; return whether that has to be begun anew."""
+        with self._pipeline(folder) as pipeline:
+            if pipeline is None:
+                return False
+            try:
+                self._turns(pipeline)
+            except StoreSweptError:  # by another machine's ingest; what was read and not stored is read again
+                return True
+            return False
 
     def _turns(self, pipeline: Pipeline) -> None:
         retention = Retention(pipeline, self._settings.storage, lambda: self._beat(RUNNING, ""))
@@ -65,6 +76,8 @@ class Ingest:
         while not self._gone:
             try:
                 busy = pipeline.turn()
+            except StoreSweptError:
+                raise
             except StoreError as error:
                 passing = isinstance(error, StoreBusyError)
                 if not passing and str(error) != told:
@@ -113,14 +126,14 @@ class Ingest:
             raw_responses = self._settings.capture.raw_responses
             yield Pipeline(JournalReader(folder, store.positions()), store, raw_responses=raw_responses)
 
-    def _store(self, folder: Path) -> SqliteStore | None:
+    def _store(self, folder: Path) -> Store | None:
         """Open the store and put it in order, trying until that can be done."""
-        told = ""
+        told, journal = "", segments.name_of(folder)
         while not self._stopping:
             try:
                 with contextlib.ExitStack() as opened:
                     store = opened.enter_context(
-                        contextlib.closing(SqliteStore(self._settings.storage.db_path, write=True))
+                        contextlib.closing(choosing.open_store(self._settings.storage, write=True, journal=journal))
                     )
                     _put_in_order(store, folder)
                     opened.pop_all()
@@ -162,15 +175,14 @@ class Ingest:
             self._gone = not said  # the parent is gone: what is left is read at the next start
 
 
-def _put_in_order(store: SqliteStore, folder: Path) -> None:
+def _put_in_order(store: Store, folder: Path) -> None:
     """Settle what earlier runs left: exchanges whose journal is gone, positions of writers that are, an original's rows."""
     segments.sweep(folder)
     present = {segment.writer for segment in segments.list_segments(folder)}
     store.interrupt(present)
     for writer in store.positions().keys() - present:
         store.forget_writer(writer)
-    taken = original.take_over(store)
-    if taken:
+    if isinstance(store, SqliteStore) and (taken := original.take_over(store)):
         log.info("took over %d exchanges that another proxy had recorded in %s", taken, store.path)
 
 

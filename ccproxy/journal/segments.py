@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ HEADER = b"ccproxy-journal1"
 SEGMENT_SUFFIX = ".journal"
 LOCK_SUFFIX = ".lock"
 LOCK_POLL_S = 0.005
+NAME_FILE = "name"
 INGEST = "ingest"  # the reader's own lock: two ingests on one journal would count everything twice
 
 
@@ -51,6 +53,16 @@ def make_folder(folder: Path) -> None:
     """Create the journal's folder, readable by its owner only."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
+
+
+def name_of(folder: Path) -> str:
+    """Return the name that tells this journal from those of other machines: made once, and kept in the folder."""
+    path = folder / NAME_FILE
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        os.write(descriptor, secrets.token_hex(16).encode())
+        os.close(descriptor)
+    return path.read_text().strip()
 
 
 def create_segment(path: Path) -> int:

@@ -20,6 +20,7 @@ from ccproxy.settings.kinds import (
     EXPRESSIONS,
     FORMAT,
     LEVEL,
+    PASSWORD,
     PATH,
     PATTERNS,
     POSITIVE_DURATION,
@@ -105,12 +106,24 @@ def _default_journal_dir(_data_home: Path, values: Mapping[str, Any]) -> Path:
 class Storage:
     """Where captures are kept, and for how long."""
 
-    db_type: str = setting("sqlite", STORE_TYPE, "DB_TYPE", "The kind of the store; there is one only, `sqlite`.")
+    db_type: str = setting(
+        "sqlite",
+        STORE_TYPE,
+        "DB_TYPE",
+        "The kind of the store: `sqlite`, a file, or `postgres`, a database that a team shares.",
+    )
+    database_url: str = setting(
+        "",
+        PASSWORD,
+        "DATABASE_URL",
+        "The PostgreSQL database, as in `postgresql://user:password@host/name`; only with `postgres`.",
+        secret=True,
+    )
     db_path: Path = setting(  # noqa: RUF009 - declares a field, as dataclasses.field does
         "~/.local/share/ccproxy/requests.db",
         PATH,
         "DB_PATH",
-        "The store: an SQLite file, made where there is none.",
+        "The SQLite store: a file, made where there is none.",
         derive=_default_db_path,
         shown="`requests.db` in the user's data folder",
     )

@@ -79,7 +79,9 @@ def test_show_is_aligned() -> None:
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch, form: list[str]) -> None:
     """A secret shows by its hash, the same that captures show, or as not set; a password, which could be guessed, as set."""
     secrets = [row for row in SETTINGS if row.secret]
-    assert {row.key for row in secrets} == {"auth.token", "dashboard.password", "providers.anthropic.api_key"}
+    assert {row.key for row in secrets} == {
+        *("auth.token", "dashboard.password", "providers.anthropic.api_key", "storage.database_url"),
+    }
     before = invoke("config", "show", *form).stdout
     assert before.count("null" if form else "not set") >= len(secrets)
     for row in secrets:

@@ -17,7 +17,7 @@ from ccproxy.ingest.pipeline import Pipeline
 from ccproxy.ingest.retention import Retention
 from ccproxy.journal.reader import JournalReader
 from ccproxy.records import State
-from ccproxy.settings import Storage
+from ccproxy.settings import load
 from ccproxy.stores.contract import Leftover, Selection
 from ccproxy.stores.sqlite import SqliteStore
 from tests.ingest.test_pipeline import LONG_S, TEXT, Proxy
@@ -41,9 +41,8 @@ class Line:
 
     def start(self, *, max_age: float = 0.0, max_size: int = 0) -> None:
         """Begin, within these bounds, as a process does that knows what the store knows."""
-        storage = Storage(
-            db_type="sqlite", db_path=self.store.path, journal_dir=self.journal, max_age=max_age, max_size=max_size
-        )
+        options = {"storage.db_path": self.store.path, "storage.max_age": max_age, "storage.max_size": max_size}
+        storage = load(cli=options, environ={}, dotenv=False, cwd=self.journal.parent).storage
         self.pipeline = Pipeline(JournalReader(self.journal, self.store.positions()), self.store)
         self.retention = Retention(
             self.pipeline, storage, lambda: None, clock=lambda: self.now, wall=lambda: T0 / 1e6 + self.now

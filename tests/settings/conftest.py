@@ -24,7 +24,7 @@ SAMPLES: dict[str, list[str]] = {
     kinds.SWITCH.what: ["no", "yes", "off", "on"],
     kinds.LEVEL.what: ["debug", "warning", "error", "debug"],
     kinds.FORMAT.what: ["json", "text", "JSON", "text"],
-    kinds.STORE_TYPE.what: ["sqlite", "SQLite", "sqlite", "SQLITE"],
+    kinds.STORE_TYPE.what: ["postgres", "SQLite", "POSTGRES", "sqlite"],
     kinds.HOSTS.what: ["a.example", "b, ::1", "C.example,d", "10.0.0.1"],
     kinds.ORIGINS.what: ["http://a", "https://B:443,http://c", "http://d:8080", "http://[::1]:9, https://e/"],
     kinds.PASSWORD.what: ["correct horse", "battery", "stäple", "1,2"],

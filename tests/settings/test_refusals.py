@@ -16,7 +16,7 @@ BAD: dict[str, list[str]] = {
     kinds.RETRIES.what: ["-1", "21", "often"],
     kinds.STATUSES.what: ["399", "600", "429 500", "4xx", "500,200"],
     kinds.FORMAT.what: ["xml", "2"],
-    kinds.STORE_TYPE.what: ["postgres", "mysql"],
+    kinds.STORE_TYPE.what: ["postgresql", "mysql"],
     kinds.HOSTS.what: ["a:80", "http://a", "a b", "*", "a,[::1]"],
     kinds.ORIGINS.what: ["a", "null", "ftp://a", "http://a/b", "http://u@a", "http://a?b"],
     kinds.PASSWORD.what: ["two\nlines", "bad\udcffbytes"],
@@ -77,8 +77,8 @@ def test_no_origin_stands_for_all(desk: Desk, star: str) -> None:
 
 def test_another_store_is_refused(desk: Desk) -> None:
     """A kind of store that is not there refuses the start, and is not ignored."""
-    assert sentence(lambda: desk.load(environ={"DB_TYPE": "postgres"})) == (
-        'environment DB_TYPE: storage.db_type must be sqlite, the only store that there is yet, not "postgres"'
+    assert sentence(lambda: desk.load(environ={"DB_TYPE": "mysql"})) == (
+        'environment DB_TYPE: storage.db_type must be sqlite or postgres, not "mysql"'
     )
 
 

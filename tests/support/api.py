@@ -17,6 +17,7 @@ from quart import Quart, Response
 
 from ccproxy.records import Captured
 from ccproxy.stores.sqlite import SqliteStore
+from ccproxy.stores.sqlite.presence import is_still_to_be_made
 from ccproxy.web.api import opening
 from ccproxy.web.api.app import create_api
 from tests.support.entries import captured, fill, stream
@@ -79,11 +80,18 @@ class Api:
         await asyncio.to_thread(put)
 
 
+def stores_of(path: Path) -> opening.Stores:
+    """Return the stores of an SQLite file, which need not exist yet."""
+    return opening.Stores(
+        lambda: None if is_still_to_be_made(path) else SqliteStore(path), lambda: SqliteStore(path, write=True)
+    )
+
+
 @contextlib.asynccontextmanager
 async def serving(folder: Path, **options: Any) -> AsyncIterator[Api]:
     """Give the data API over a store in this folder, which is not there yet."""
     path = folder / "store.db"
-    app = create_api(opening.of_file(path), **options)
+    app = create_api(stores_of(path), **options)
     async with app.test_app():
         yield Api(app, path)
 

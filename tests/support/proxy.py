@@ -48,15 +48,22 @@ class Proxy:
     """`ccproxy serve` in front of `upstream`, with store and journal below `home`."""
 
     def __init__(
-        self, upstream: str, home: Path, *arguments: str, environ: Mapping[str, str] | None = None, port: int = 0
+        self,
+        upstream: str,
+        home: Path,
+        *arguments: str,
+        environ: Mapping[str, str] | None = None,
+        port: int = 0,
+        db: str | None = "requests.db",
     ) -> None:
+        """`db` is the store's file below `home`; None leaves it to the environment where the store is."""
         self.upstream = upstream
         self.home = home
         self.db = home / "requests.db"
         self.journal = home / "requests.journal"
         self.log = home / "proxy.log"
         self.port = port
-        self._arguments = arguments
+        self._arguments = arguments if db is None else ("--db", str(home / db), *arguments)
         self._environ = isolated_environment(home, environ)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -83,7 +90,7 @@ class Proxy:
         self.home.mkdir(parents=True, exist_ok=True)
         command = [
             sys.executable, "-m", "ccproxy", "serve", "--port", str(self.port), "--upstream", self.upstream,
-            "--db", str(self.db), "--no-dashboard", *self._arguments,
+            "--no-dashboard", *self._arguments,
         ]  # fmt: skip
         before = len(self.said())
         with self.log.open("ab") as log:

@@ -13,7 +13,7 @@ from quart import Quart
 from ccproxy.live import Follower
 from ccproxy.records import Position
 from ccproxy.settings import Settings
-from ccproxy.stores.sqlite import SqliteStore
+from ccproxy.stores import choosing
 from ccproxy.web.api import conversations, live, opening
 from ccproxy.web.api.app import create_api
 
@@ -22,12 +22,12 @@ def create(settings: Settings) -> tuple[Quart, Callable[[], Awaitable[None]]]:
     """Return the application, and what ends its endless answers before a stop."""
 
     def positions() -> Mapping[str, Position]:
-        with contextlib.closing(SqliteStore(settings.storage.db_path)) as store:
+        with contextlib.closing(choosing.open_store(settings.storage)) as store:
             return store.positions()
 
     follower = Follower(settings.storage.journal_dir, positions)
     app = create_api(
-        opening.of_file(settings.storage.db_path),
+        opening.of_storage(settings.storage),
         origins=settings.server.cors_origins,
         blueprints=[live.blueprint(follower), conversations.blueprint(settings.claude.config_dir)],
     )

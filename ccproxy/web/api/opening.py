@@ -9,13 +9,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TypeVar
 
 from ccproxy.errors import StoreError
+from ccproxy.settings import Storage
+from ccproxy.stores import choosing
 from ccproxy.stores.contract import Store
-from ccproxy.stores.sqlite import SqliteStore
-from ccproxy.stores.sqlite.presence import is_still_to_be_made
 
 T = TypeVar("T")
 READERS = 4
@@ -68,10 +67,6 @@ class Stores:
             self._idle.pop().close()
 
 
-def of_file(path: Path) -> Stores:
-    """Return the stores of an SQLite file, which need not exist yet."""
-
-    def read() -> Store | None:
-        return None if is_still_to_be_made(path) else SqliteStore(path)
-
-    return Stores(read, lambda: SqliteStore(path, write=True))
+def of_storage(storage: Storage) -> Stores:
+    """Return the stores that the settings mean, which need not exist yet."""
+    return Stores(lambda: choosing.open_if_there(storage), lambda: choosing.open_store(storage, write=True))

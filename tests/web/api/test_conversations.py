@@ -20,7 +20,7 @@ from quart import Quart
 from ccproxy.transcripts import Library
 from ccproxy.web.api import conversations
 from ccproxy.web.api.app import create_api
-from ccproxy.web.api.opening import of_file
+from tests.support.api import stores_of
 from tests.support.transcripts import PROJECT, put, talk, user
 
 FIELDS = {
@@ -50,7 +50,7 @@ class Asked:
 @pytest.fixture
 async def asked(tmp_path: Path) -> AsyncIterator[Asked]:
     """Give the data API over a folder of Claude Code's that is empty as yet."""
-    app = create_api(of_file(tmp_path / "store.db"), blueprints=[conversations.blueprint(tmp_path / "claude")])
+    app = create_api(stores_of(tmp_path / "store.db"), blueprints=[conversations.blueprint(tmp_path / "claude")])
     async with app.test_app():
         yield Asked(app, tmp_path / "claude" / "projects")
 
@@ -165,7 +165,7 @@ _NAMES = st.lists(st.sampled_from(_STEPS) | st.text(max_size=3), max_size=6).map
 @pytest.fixture
 def beside(tmp_path: Path) -> Asked:
     """Give the data API over a folder beside which something secret lies, and into which a link to it leads."""
-    app = create_api(of_file(tmp_path / "store.db"), blueprints=[conversations.blueprint(tmp_path / "claude")])
+    app = create_api(stores_of(tmp_path / "store.db"), blueprints=[conversations.blueprint(tmp_path / "claude")])
     asked = Asked(app, tmp_path / "claude" / "projects")
     put(asked.root, "s1", talk("x"))
     for project in ("outside", "."):
