@@ -69,8 +69,12 @@ def assert_sound(store: Store) -> None:
         store.db.execute("INSERT INTO block_search (block_search, rank) VALUES ('integrity-check', 1)")
     else:
         assert _rows(store, SEARCHED_IN_VAIN) == []
-        [(exchanges, weight)] = _rows(store, "SELECT coalesce(sum(exchanges), 0) AS n, coalesce(sum(bytes), 0) AS b FROM tallies")
-        [(present, blobs)] = _rows(store, "SELECT (SELECT count(*) FROM exchanges) AS n, (SELECT count(*) FROM blobs) AS b")
+        [(exchanges, weight)] = _rows(
+            store, "SELECT coalesce(sum(exchanges), 0) AS n, coalesce(sum(bytes), 0) AS b FROM tallies"
+        )
+        [(present, blobs)] = _rows(
+            store, "SELECT (SELECT count(*) FROM exchanges) AS n, (SELECT count(*) FROM blobs) AS b"
+        )
         assert (exchanges, weight > 0) == (present, blobs > 0)
         assert weight >= 0
     for table, query in UNREFERENCED.items():
