@@ -28,7 +28,7 @@ def _letters() -> tuple[dict[int, str | None], dict[int, str]]:
     """Return what becomes of each character that is no word's as it is, and the separators among them."""
     file = resources.files("ccproxy.stores") / "unicode61.txt"
     separators, dropped, folded = file.read_text("utf-8").split("\n\n")
-    apart = dict.fromkeys(_characters(separators), " ")
+    apart = dict.fromkeys([*_characters(separators), *range(0xD800, 0xE000)], " ")  # half characters are replaced
     changes = {ord(letter): group[0] for group in folded.split() for letter in group[1:]}
     return {**apart, **dict.fromkeys(_characters(dropped)), **changes}, apart
 
