@@ -17,6 +17,7 @@ from psycopg import pq
 from ccproxy.errors import StoreError
 
 SETTING = "DATABASE_URL"
+SHORTEST = 3  # characters of what is taken out of sentences: less would make nonsense of any
 READING_S, WRITING_S, LOCK_S, IDLE_S = 30, 60, 10, 60
 _SCHEMES = ("postgresql://", "postgres://")
 _SECRETS = ("scram_client_key", "scram_server_key")  # beside those that libpq itself calls passwords
@@ -98,7 +99,7 @@ def _secrets(dsn: str, said: dict[str, str]) -> list[str]:
     found = {form for value in values for form in (value, quote(value, safe=""), quote(value), quote_plus(value))}
     if dsn.startswith(_SCHEMES) and "@" in dsn:
         found.add(dsn.split("://", 1)[1].rpartition("@")[0].partition(":")[2])
-    return sorted((secret for secret in found if secret), key=len, reverse=True)
+    return sorted((secret for secret in found if len(secret) >= SHORTEST), key=len, reverse=True)
 
 
 def _place(known: dict[str, str]) -> str:

@@ -19,34 +19,49 @@ _PASSING = ("08", "28", "40", "53", "55", "57", "58", "3D000", "25P03", "25P04")
 _READ_ONLY = "25006"
 _NO_RIGHT = "42501"
 
-# What is to be done, by a piece of what was said or by the SQLSTATE.
-_ADVICE = (
-    (r"password authentication failed|no password supplied|authentication failed|28P01", f"check the user and the password in {SETTING}"),
-    (r"no pg_hba.conf entry|28000", "its pg_hba.conf must let this machine in"),
-    (r'database ".*" does not exist|3D000', f"create it with createdb, or correct {SETTING}"),
-    (r"too many (clients|connections)|connection slots|53300", "it has no connection to spare: raise its max_connections"),
-    (r"Connection refused|No such file or directory|could not connect", f"start it, or correct {SETTING}"),
-    (r"resolve host|translate host name", f"correct the host in {SETTING}"),
-    (r"timeout|timed out|Network is unreachable|No route to host", "see that it can be reached from here"),
-    (r"does not support SSL", f"it offers no TLS, for which sslmode in {SETTING} asks"),
-    (r"certificate", f"see sslmode and sslrootcert in {SETTING}"),
-    (r"53100|No space left", "make room on its disk"),
-    (r"55P03", "somebody else holds it; it is tried again"),
-    (r"57014", "it takes too long; it is tried again"),
-    (r"25006|read-only", f"it takes no writes, as a standby does: name the primary in {SETTING}"),
-    (r"42501", "give the user the rights, as by GRANT CREATE, USAGE ON SCHEMA"),
-)  # fmt: skip
+# What is to be done, by SQLSTATE, and where there is none, as while connecting, by a piece of what was said.
+_ADVICE = {
+    "28P01": f"check the user and the password in {SETTING}",
+    "3D000": f"create it with createdb, or correct {SETTING}",
+    "53100": "make room on its disk",
+    "53300": "it has no connection to spare: raise its max_connections",
+    "55P03": "somebody else holds what is needed; it is tried again",
+    "57014": "it takes too long; it is tried again",
+    _READ_ONLY: f"it takes no writes, as a standby does: name the primary in {SETTING}",
+    _NO_RIGHT: "give the user the rights, as by GRANT CREATE, USAGE ON SCHEMA",
+}
+_SIGNS = {
+    "authentication failed|no password supplied": "28P01",
+    'database ".*" does not exist': "3D000",
+    "too many (clients|connections)|connection slots": "53300",
+}
+_ADVICE_BY_SIGN = {
+    "pg_hba.conf": "its pg_hba.conf must let this machine in",
+    "Connection refused|No such file": f"start it, or correct {SETTING}",
+    "resolve host|translate host name": f"correct the host in {SETTING}",
+    "does not support SSL": f"it offers no TLS, for which sslmode in {SETTING} asks",
+    "certificate": f"see sslmode and sslrootcert in {SETTING}",
+    "timeout|timed out|unreachable|No route": "see that it can be reached from here",
+}
 
 
 def told(error: Exception, address: Address, *, write: bool) -> StoreError:
     """Return what to raise in place of an error of the driver."""
     state = getattr(error, "sqlstate", None) or ""
     what = address.scrubbed(_first_sentence(error))
-    advice = next((text for sign, text in _ADVICE if re.search(sign, f"{what} {state}")), None)
+    advice = _advice(what, state)
     said = f"{what}; {advice}" if advice else what
     if _passes(error, state, write=write):
         return StoreBusyError(f"the store at {address.place} cannot be used right now: {said}")
     return StoreError(f"the store at {address.place} failed: {said}")
+
+
+def _advice(what: str, state: str) -> str | None:
+    if not state:
+        state = next((state for sign, state in _SIGNS.items() if re.search(sign, what)), "")
+    if state:
+        return _ADVICE.get(state)
+    return next((advice for sign, advice in _ADVICE_BY_SIGN.items() if re.search(sign, what)), None)
 
 
 def _passes(error: Exception, state: str, *, write: bool) -> bool:
