@@ -26,9 +26,37 @@ CREDENTIALS = (b"authorization", b"x-api-key")  # the client's own towards Anthr
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = re.compile(rb"bearer[ \t]+", re.IGNORECASE)
 _BASIC = re.compile(rb"basic[ \t]+", re.IGNORECASE)
-# What a reverse proxy adds: with one of these, the peer is not the client.
+# What a reverse proxy adds: with one of these, the peer is not the client. A proxy or a tunnel that adds none cannot be told from
+# a client, which is why the bypass can be turned off.
 _PASSED_ON = frozenset(
-    {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+    {
+        *(
+            b"cdn-loop",
+            b"cf-connecting-ip",
+            b"fastly-client-ip",
+            b"forwarded",
+            b"true-client-ip",
+            b"via",
+            b"x-client-ip",
+        ),
+        *(b"x-cluster-client-ip", b"x-forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port"),
+        *(b"x-forwarded-proto", b"x-forwarded-server", b"x-original-forwarded-for", b"x-real-ip"),
+    }
+)
+# They frame a message or say what is in it, and cannot carry a token besides.
+_NO_CARRIERS = frozenset(
+    {
+        *(
+            "accept",
+            "accept-encoding",
+            "anthropic-beta",
+            "anthropic-version",
+            "connection",
+            "content-encoding",
+            "content-length",
+        ),
+        *("content-type", "cookie", "expect", "host", "origin", "te", "transfer-encoding", "upgrade", "user-agent"),
+    }
 )
 
 
@@ -82,6 +110,8 @@ def check(policy: Policy) -> None:
         raise ConfigError("auth.enabled is true and auth.token is empty: set AUTH_TOKEN, or AUTH_ENABLED=false")
     if policy.enabled and not re.fullmatch(r"[!-~]+", policy.token):
         raise ConfigError("auth.token must be visible ASCII characters without spaces: it travels in a header")
+    if policy.header.lower() in _NO_CARRIERS:
+        raise ConfigError(f"auth.api_key_header cannot be {policy.header}: that header says something else already")
     if not is_loopback(policy.host) and not policy.enabled and not policy.trust_proxy:
         raise ConfigError(
             f"{policy.host} is open to other machines and nobody would be asked for a token: set AUTH_ENABLED=true and"

@@ -50,6 +50,13 @@ def test_only_an_open_bind_that_nobody_guards_is_refused(
             auth.check(policy)
 
 
+@pytest.mark.parametrize("name", ["Host", "content-length", "Connection", "Anthropic-Beta", "user-agent"])
+def test_a_header_that_says_something_else_carries_no_token(name: str) -> None:
+    """What frames a message, or is read from it, cannot be the header for the token."""
+    with pytest.raises(ConfigError, match=f"cannot be {name}"):
+        auth.check(Policy(header=name))
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 @pytest.mark.parametrize("trust_proxy", [False, True])
 def test_auth_with_an_empty_token_is_refused(host: str, trust_proxy: bool) -> None:
@@ -62,7 +69,9 @@ def test_auth_with_an_empty_token_is_refused(host: str, trust_proxy: bool) -> No
 @pytest.mark.parametrize("trust_proxy", [False, True])
 @pytest.mark.parametrize("bypass", [False, True])
 @pytest.mark.parametrize("peer", ["127.0.0.1", "::1", "192.168.1.7", None])
-@pytest.mark.parametrize("passed_on", [None, b"x-forwarded-for", b"forwarded", b"via", b"x-real-ip"])
+@pytest.mark.parametrize(
+    "passed_on", [None, b"x-forwarded-for", b"forwarded", b"via", b"x-real-ip", b"cf-connecting-ip"]
+)
 def test_who_needs_the_token(
     enabled: bool, trust_proxy: bool, bypass: bool, peer: str | None, passed_on: bytes | None
 ) -> None:

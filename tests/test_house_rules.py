@@ -51,7 +51,7 @@ DOORS = {
     "quart": ["ccproxy.web"],
     "quart_cors": ["ccproxy.web.api"],
     "quart_schema": ["ccproxy.web.api"],
-    "hypercorn": ["ccproxy.web.worker", "ccproxy.web.api.process"],
+    "hypercorn": ["ccproxy.web.server", "ccproxy.web.worker", "ccproxy.web.api.process"],
     "httpx": ["ccproxy.upstream"],
     "httpx_aiohttp": ["ccproxy.upstream"],
     "aiohttp": ["ccproxy.upstream"],

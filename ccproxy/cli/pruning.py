@@ -90,18 +90,25 @@ def prune(settings: Settings, choice: Choice, *, dry_run: bool, sure: bool) -> N
         click.echo("nothing was deleted", err=True)
     else:
         with contextlib.closing(choosing.open_store(settings.storage, write=True)) as store:
-            _prune(store, selection, found, settings.storage.journal_dir)
+            _prune(store, selection, found, _writer_lock(settings))
 
 
-def _prune(store: Store, selection: Selection, found: Counted, journal: Path) -> None:
+def _prune(store: Store, selection: Selection, found: Counted, lock: Path) -> None:
     before = store.stats()["bytes"]
     deleted = _delete(store, selection)
     click.echo(f"deleted {count(deleted, 'exchange')}, {_size(found.bytes)} on the wire{_running(found)}", err=True)
-    if _tidied(store, journal):
+    if _tidied(store, lock):
         after = store.stats()["bytes"]
         click.echo(f"freed {_size(max(0, before - after))}; the store takes {_size(after)} now", err=True)
     else:
         click.echo("the store is in use; the proxy makes it smaller as soon as it can", err=True)
+
+
+def _writer_lock(settings: Settings) -> Path:
+    """Return the lock of whoever may sweep: of the one ingest of a file, or of the ingest on this machine."""
+    folder = settings.storage.journal_dir
+    segments.make_folder(folder)
+    return choosing.writer_lock(settings.storage) or folder / f"{segments.INGEST}{segments.LOCK_SUFFIX}"
 
 
 def _delete(store: Store, selection: Selection) -> int:
@@ -119,14 +126,13 @@ def _delete(store: Store, selection: Selection) -> int:
             return deleted
 
 
-def _tidied(store: Store, journal: Path) -> bool:
+def _tidied(store: Store, writer_lock: Path) -> bool:
     """Wait until the running ingest has swept up, or do it where none runs; tell whether it is done."""
-    segments.make_folder(journal)
     deadline = time.monotonic() + PATIENCE_S
     while store.leftover():
         if time.monotonic() > deadline:
             return False
-        lock = segments.hold_lock(journal / f"{segments.INGEST}{segments.LOCK_SUFFIX}")
+        lock = segments.hold_lock(writer_lock)
         if lock is None:
             time.sleep(POLL_S)
             continue

@@ -32,7 +32,7 @@ def reset(settings: Settings, *, sure: bool) -> None:
         return
     with contextlib.closing(SqliteStore(path)) as store:  # says so where this is some other file
         count = sum(store.stats()["exchanges"].values())
-    with _nobody_writes(settings.storage.journal_dir):
+    with _nobody_writes(settings.storage.journal_dir, choosing.writer_lock(settings.storage) or path):
         if not sure and not click.confirm(f"Delete {count} exchanges in {clean_line(str(path))} for ever?", err=True):
             click.echo("nothing was deleted", err=True)
             return
@@ -48,10 +48,10 @@ def _files(settings: Settings) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _nobody_writes(journal: Path) -> Iterator[None]:
-    """Keep every proxy from this journal as long as this lasts."""
+def _nobody_writes(journal: Path, writer_lock: Path) -> Iterator[None]:
+    """Keep every proxy from this store as long as this lasts."""
     segments.make_folder(journal)
-    lock = segments.hold_lock(journal / f"{segments.INGEST}{segments.LOCK_SUFFIX}")
+    lock = segments.hold_lock(writer_lock)
     running = [s.writer for s in segments.list_segments(journal) if segments.is_alive(journal, s.writer)]
     if lock is None or running:
         if lock is not None:

@@ -100,21 +100,30 @@ class Ingest:
 
     @contextlib.contextmanager
     def _lock(self, folder: Path) -> Iterator[bool]:
-        """Hold the one right to read this journal; wait for it where another process has it."""
+        """Hold the one right to read this journal, and to write to an SQLite file; wait where another process has it."""
+        with contextlib.ExitStack() as held:
+            store = choosing.writer_lock(self._settings.storage)
+            locks = {
+                folder / f"{segments.INGEST}{segments.LOCK_SUFFIX}": f"another ingest reads the journal in {folder}"
+            }
+            if store is not None:
+                store.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                locks[store] = f"another ingest writes to {self._settings.storage.db_path}, from a journal of its own"
+            yield all(self._locked(path, sentence, held) for path, sentence in locks.items())
+
+    def _locked(self, path: Path, sentence: str, held: contextlib.ExitStack) -> bool:
+        """Wait for a lock and hold it; return False where the wait was for nothing, since this process is to stop."""
         told = False
-        while (descriptor := segments.hold_lock(folder / f"{segments.INGEST}{segments.LOCK_SUFFIX}")) is None:
+        while (descriptor := segments.hold_lock(path)) is None:
             if not told:
-                log.warning("another ingest reads the journal in %s; this one waits", folder)
+                log.warning("%s; this one waits", sentence)
                 told = True
-            self._beat(WAITING, "another ingest reads this journal")
+            self._beat(WAITING, sentence)
             self._pause(LOCK_PAUSE_S)
-            if self._stopping:  # the other one has what there is
-                yield False
-                return
-        try:
-            yield True
-        finally:
-            os.close(descriptor)
+            if self._stopping:  # what is in the journal stays there for the next start
+                return False
+        held.callback(os.close, descriptor)
+        return True
 
     @contextlib.contextmanager
     def _pipeline(self, folder: Path) -> Iterator[Pipeline | None]:

@@ -37,6 +37,10 @@ def add_response(entry: Entry, captured: Captured, memory: Memory, *, raw_respon
         columns["attempts"] = _encode(captured.attempts).decode()
     if captured.heading:
         columns["status"] = captured.heading.status
+        if captured.sending.demoted and captured.ending and captured.ending.status:
+            columns["status"] = (
+                captured.ending.status
+            )  # what the client was told: an error may come in a stream that began well
         columns["head_ms"] = timing.since(captured.opened_at, captured.head_at)
         headers, template = header_lists.split("response", captured.heading.headers)
         entry.headers.append(headers)

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+OURS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # signals that are the parent's business
+
 
 class Task(msgspec.Struct, frozen=True):
     """What a child is started with. `settings` is the settings' own JSON, base64 here; `sockets` are descriptors.
@@ -41,7 +43,13 @@ class Task(msgspec.Struct, frozen=True):
 
 def start(module: str, task: Task, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
     """Start `python -m module` with its task; it shares standard output and error with us."""
-    child = subprocess.Popen([sys.executable, "-m", module], stdin=subprocess.PIPE, pass_fds=tuple(pass_fds))
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, OURS
+    )  # a child inherits it, and takes it off when it ignores them
+    try:
+        child = subprocess.Popen([sys.executable, "-m", module], stdin=subprocess.PIPE, pass_fds=tuple(pass_fds))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     order(child, msgspec.json.encode(task).decode())
     return child
 
@@ -58,9 +66,9 @@ def order(child: subprocess.Popen[bytes], text: str) -> None:
 
 def read_task() -> Task:
     """In the child: leave signals to the parent and return the task."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in OURS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, OURS)
     return msgspec.json.decode(_read_line(), type=Task)
 
 

@@ -8,8 +8,10 @@ runs, then ingest brings what they wrote into the store. Refuses to know what it
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
+import resource
 import select
 import signal
 import socket
@@ -32,6 +34,9 @@ SETTLED_S = 60.0
 INGEST_STOP_S = 60.0  # how long a stop waits for ingest; what it does not manage stays in the journal
 FORCED_STOP_S = 2.0  # likewise, when somebody wants an end at once
 API_STOP_S = 5.0
+SOCKET_FOLDER, SOCKET = "ccproxy-api-", "api.sock"
+LONGEST_PLACE = 70  # of the 107 bytes that a Unix socket's path may have
+MANY_FILES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,8 @@ class Supervisor:
         drain_timeout: float,
     ) -> None:
         self._signals = 0
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        allow_many_files()
+        for number in children.OURS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
                 signal.signal(number, self._on_signal)
         self._listeners = listeners
@@ -222,15 +228,39 @@ class Supervisor:
 @contextlib.contextmanager
 def _private_socket() -> Iterator[tuple[socket.socket, str]]:
     """Listen on a Unix socket in a folder that nobody else can enter; yield it and its path."""
+    place = tempfile.gettempdir()
+    place = place if len(place) <= LONGEST_PLACE else "/tmp"
+    _sweep(Path(place))
     with (
-        tempfile.TemporaryDirectory(prefix="ccproxy-") as folder,
+        tempfile.TemporaryDirectory(prefix=SOCKET_FOLDER, dir=place) as folder,
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener,
     ):
-        path = f"{folder}/api.sock"
+        path = f"{folder}/{SOCKET}"
         listener.bind(path)
-        listener.listen(128)
+        listener.listen(1024)
         os.set_inheritable(listener.fileno(), True)
         yield listener, path
+
+
+def _sweep(place: Path) -> None:
+    """Remove the folders of our own that a killed parent left: nobody listens on their sockets any more."""
+    for path in place.glob(f"{SOCKET_FOLDER}*/{SOCKET}"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            if path.parent.stat().st_uid == os.geteuid() and probe.connect_ex(str(path)) == errno.ECONNREFUSED:
+                path.unlink()
+                path.parent.rmdir()
+
+
+def allow_many_files() -> None:
+    """Raise the number of open files that this process and its children may have to what the system allows them.
+
+    Each client, and each connection to the provider, is one; the usual limit of 1024 is meant for programs that do not serve.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, MANY_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -5,7 +5,9 @@ The one place that knows that there are two dialects. Refuses to know what is do
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 from ccproxy.errors import ConfigError, StoreError
 from ccproxy.settings import Storage
@@ -46,6 +48,14 @@ def open_if_there(storage: Storage) -> Store | None:
     if storage.db_type != POSTGRES and is_still_to_be_made(storage.db_path):
         return None
     return open_store(storage)
+
+
+def writer_lock(storage: Storage) -> Path | None:
+    """Return the place of the lock that the one ingest of an SQLite file holds; a database takes any number of them."""
+    if storage.db_type == POSTGRES:
+        return None
+    path = Path(os.path.realpath(storage.db_path))
+    return path.with_name(f"{path.name}.lock")
 
 
 def place(storage: Storage) -> str:

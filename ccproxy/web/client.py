@@ -39,6 +39,7 @@ class Client:
         self.head = RequestHead(scope["method"], scope["raw_path"], scope["query_string"], list(scope["headers"]))
         self.peer = peer_of(scope)
         self.started = False
+        self.status: int | None = None  # of the answer that it was given
         self.waiting_since: float | None = None  # since when a piece of the answer waits to be accepted
         self._receive = receive
         self._to_client = send
@@ -92,7 +93,7 @@ class Client:
 
     async def start(self, status: int, headers: list[Header]) -> None:
         """Send the head of the answer."""
-        self.started = True
+        self.started, self.status = True, status
         await self._to_client({"type": "http.response.start", "status": status, "headers": headers})
 
     async def body(self, chunk: bytes) -> None:

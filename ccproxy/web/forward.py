@@ -7,6 +7,7 @@ what is only forwarded is forwarded as received.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,7 @@ from ccproxy.wire import Header, RequestHead
 NOT_PASSED = frozenset({b"host", b"expect", b"content-length"})
 SETTLE_S = 0.05  # longest wait for the journal before the very last byte goes to the client
 MESSAGES = b"/v1/messages"
+_LEAVES = re.compile(rb"(?:^|[/\\])(?:\.|%2e){1,2}(?:[/\\]|%2f|%5c|$)", re.IGNORECASE)  # a dot segment, however spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ class Forwarder:
             recording.chunk(chunk)
             message.feed(chunk)
         status, header_list, body = message.answer()
+        recording.status = status  # what the client is told; the stream itself came with 200
         await self._complete(recording)
         await client.answer(status, header_list, body)
 
@@ -190,8 +193,10 @@ class Forwarder:
 
 
 def refuse(head: RequestHead) -> None:
-    """Raise RefusedError for the two paths that look like the Messages API and are not."""
-    if head.path == b"/v1/chat/completions":
+    """Raise RefusedError for paths that look like the Messages API and are not, and for those that lead elsewhere."""
+    if _LEAVES.search(head.path):
+        raise RefusedError(404, "a path below /v1/ may not lead out of it")
+    if head.path == b"/v1/chat/completions" and head.method == "POST":
         raise RefusedError(400, "this is a proxy for the Anthropic API; send Messages requests to /v1/messages")
     if head.path == b"/v1/messages/":
         raise RefusedError(404, "there is no /v1/messages/; the Messages API is at /v1/messages")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from ccproxy.auth import Gate, Refusal
@@ -19,11 +19,13 @@ from ccproxy.recorder import Recorder, Recording
 from ccproxy.records import State
 from ccproxy.web.answers import error_body, json_headers
 from ccproxy.web.client import Application, Client, ClientLeftError, Receive, RefusedError, Scope, Send, peer_of
+from ccproxy.wire import Header
 
 log = logging.getLogger("ccproxy")
 access_log = logging.getLogger("ccproxy.access")
 
 HERE = frozenset({b"/api/hello"})  # below /api/, and yet no data: the client's probe
+DOCUMENTS = frozenset({b"/openapi.json", b"/openapi.yaml"})
 RETRY_AFTER_S = 2  # a proxy that is started again is back by then
 SWALLOWED_BYTES = 1 << 20  # of the body of a refused request: a client that still sends would not hear the answer
 SWALLOW_S = 2.0
@@ -62,7 +64,7 @@ class Guard:
             await self._other(scope, receive, send)
 
     async def _provider(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._gate.proxy(scope["headers"], peer_of(scope))
+        refusal = _misframed(scope["headers"]) or self._gate.proxy(scope["headers"], peer_of(scope))
         if refusal is None and self.draining:
             refusal = Refusal(503, "the proxy is stopping, and takes nothing new")
         if refusal is None:
@@ -84,7 +86,7 @@ class Guard:
             recording.end(State.INTERRUPTED, error="the proxy was stopped", error_kind="stopped")
             self._count(-1)
             outcome = "" if recording.ended is State.COMPLETE else str(recording.ended)
-            _log(client.head.method, client.head.path, recording.status, began, outcome)
+            _log(client.head.method, client.head.path, client.status or recording.status, began, outcome)
 
     def _count(self, step: int) -> None:
         self._in_flight += step
@@ -100,7 +102,7 @@ class Guard:
                 await self._logged(scope, send, lambda noting: _refuse(Client(scope, receive, noting), refusal))
             else:
                 await self._logged(scope, send, lambda noting: self._relay(Client(scope, receive, noting)))
-        elif path.startswith(b"/openapi."):
+        elif path in DOCUMENTS and scope["method"] in ("GET", "HEAD"):
             await self._logged(scope, send, lambda noting: self._relay(Client(scope, receive, noting)))
         else:
             scope["ccproxy.trusted"] = self._gate.trusts(scope["headers"], peer_of(scope))
@@ -120,6 +122,14 @@ class Guard:
             await answer(noting)
         finally:
             _log(scope["method"], scope["raw_path"], status[0] if status else None, began, "")
+
+
+def _misframed(headers: Sequence[Header]) -> Refusal | None:
+    """Refuse a request that tells two lengths: whoever stands in front may have believed the other one (RFC 9112, 6.1)."""
+    names = {name for name, _ in headers}
+    if b"transfer-encoding" in names and b"content-length" in names:
+        return Refusal(400, "a request has a content-length or a transfer-encoding, not both")
+    return None
 
 
 async def _refuse(client: Client, refusal: Refusal) -> None:

@@ -16,6 +16,10 @@ from ccproxy.wire import Header
 
 MAX_BODY = 1 << 20  # nothing that the data API takes is larger
 READ_S = 30.0
+AT_ONCE = 32  # more wait here, so that no burst overruns the socket; streams of events count apart
+AGAIN_S = 0.1
+NOT_HEARD = frozenset({"connect", "no_answer"})
+ENDLESS = b"/api/live"
 NOT_PASSED = frozenset({b"content-length", b"expect", b"authorization", b"x-api-key", b"x-ccproxy-token"})
 
 
@@ -25,6 +29,7 @@ class Relay:
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
         self._running: set[Client] = set()
+        self._places = asyncio.Semaphore(AT_ONCE)
         self._endless: set[Client] = set()  # of them, those that hear a stream of events
         self._stopping = False
 
@@ -34,7 +39,11 @@ class Relay:
         try:
             body = b"".join([piece async for piece in client.pieces(MAX_BODY, READ_S)])
             async with client.present():
-                await self._pass(client, body)
+                if client.head.path == ENDLESS:
+                    await self._pass(client, body)
+                else:
+                    async with self._places:
+                        await self._pass(client, body)
         except ClientLeftError:
             if self._stopping and client in self._endless:
                 await client.finish()
@@ -74,10 +83,10 @@ class Relay:
             passed.append((b"content-length", b"%d" % len(body)))
         try:
             return await self._upstream.send(head, passed, body)
-        except UpstreamError:
-            if head.method not in ("GET", "HEAD"):
+        except UpstreamError as error:
+            if head.method not in ("GET", "HEAD") or error.kind not in NOT_HEARD:
                 raise
-            await asyncio.sleep(0)
+            await asyncio.sleep(AGAIN_S)
             return await self._upstream.send(head, passed, body)  # it had just gone to sleep
 
 

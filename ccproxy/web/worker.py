@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import uvloop
-from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from ccproxy import settings as configuration
@@ -35,6 +34,7 @@ from ccproxy.web.client import Application, Patience
 from ccproxy.web.forward import Forwarder
 from ccproxy.web.guard import Guard
 from ccproxy.web.relay import Relay
+from ccproxy.web.server import serve
 from ccproxy.web.status import Status
 from ccproxy.web.warming import rehearse
 from ccproxy.web.wishes import capture_limits, rules_of
@@ -43,7 +43,7 @@ log = logging.getLogger("ccproxy")
 
 CLOSE_S = 5.0  # for connections on which nothing runs any more
 DRAIN_POLL_S = 0.05
-API_LIMITS = Limits(connect=5.0, head=60.0)
+API_LIMITS = Limits(connect=5.0, head=600.0)  # a deletion in a large store takes its time
 GAUGE_S = 0.2
 LEAP_NS = 1_000_000_000
 MAX_HEADER_BYTES = 1 << 18

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -37,6 +38,16 @@ def test_only_the_owner_may_read_it(store: SqliteStore, path: Path) -> None:
     assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
     assert len(list(path.parent.iterdir())) == 3
     assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_that_others_could_read_is_made_private(tmp_path: Path) -> None:
+    """An empty file of somebody's making becomes readable by its owner alone when it becomes a store."""
+    path = tmp_path / "made.db"
+    path.touch(mode=0o644)
+    path.chmod(0o644)
+    with contextlib.closing(SqliteStore(path, write=True)) as opened:
+        fill(opened, [captured(1, b"{}")])
+        assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir() if file.is_file()} == {0o600}
 
 
 def test_it_is_in_wal_mode_and_names_its_owner(store: SqliteStore, path: Path) -> None:

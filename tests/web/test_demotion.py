@@ -69,7 +69,8 @@ async def test_an_error_in_the_stream_becomes_an_error(tmp_path: Path) -> None:
         cut = await http.post(f"{proxy.url}/v1/messages", json=request("break", stream=False))
         assert (cut.status_code, cut.json()["type"]) == (502, "error")
         first, second = await proxy.ended(2)
-        assert (first["state"], first["api_error"]) == ("complete", "overloaded_error")
+        assert (first["state"], first["status"], first["api_error"]) == ("complete", 529, "overloaded_error")
+        await proxy.until(lambda: "/v1/messages 529" in proxy.said())
         assert (second["state"], second["error_kind"]) == ("failed", "broken_stream")
         assert proxy.body(second, "response") == b"".join(events[:3])
 

@@ -60,6 +60,9 @@ class SqliteFile:
         self.db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
         self._check_owner()
         if write:
+            if not self.version():  # ours from now on: an empty file of somebody's making, or an original's
+                with contextlib.suppress(PermissionError):
+                    self.path.chmod(0o600)
             if not self.number("page_count"):  # only a file without any page can be told, and only before WAL mode
                 self.db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self.db.execute("PRAGMA journal_mode = WAL")

@@ -12,7 +12,6 @@ import os
 import time
 from typing import Any, cast
 
-from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from ccproxy import settings as configuration
@@ -21,6 +20,7 @@ from ccproxy.settings import Settings
 from ccproxy.web import orders
 from ccproxy.web.api import application
 from ccproxy.web.client import Application, Receive, Scope, Send
+from ccproxy.web.server import serve
 
 ASLEEP_S = 600.0  # a browser tab that looks once in a while keeps it awake
 LOOK_S = 5.0
