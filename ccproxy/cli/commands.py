@@ -304,6 +304,22 @@ def db_check(config_file: Path | None, db_path: str | None) -> None:
     sys.exit(keeping.check(_settings(config_file, **_storage(db_path))))
 
 
+@db.command("copy")
+@_store_options
+@click.option("--to", "url", metavar="URL", required=True, help="A postgresql:// URL, or a file.")
+@_plain_errors
+def db_copy(config_file: Path | None, db_path: str | None, url: str) -> None:
+    """Copy all that was captured into another store.
+
+    Stopped and started again, it goes on where it was. Exchanges that still run are left out.
+
+    \b
+    Example:
+      ccproxy db copy --to postgresql://me:secret@host/ccproxy
+    """
+    keeping.copy(_settings(config_file, **_storage(db_path)), url)
+
+
 @db.command("migrate")
 @_store_options
 @_plain_errors

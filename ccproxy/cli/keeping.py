@@ -1,4 +1,4 @@
-"""`ccproxy db stats`, `check` and `migrate`: how the store is.
+"""`ccproxy db stats`, `check`, `copy` and `migrate`: how the store is, and how it moves.
 
 Refuses to mend what a check finds.
 """
@@ -8,12 +8,16 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
 
 from ccproxy.cli.terminal import clean_line, count, echo, json_text
 from ccproxy.errors import StoreError
+from ccproxy.ingest import copying
+from ccproxy.records import State
 from ccproxy.settings import Settings
 from ccproxy.stores import checking, choosing
 
@@ -70,6 +74,31 @@ def check(settings: Settings) -> int:
 
 def _seen(seen: Counter[str]) -> str:
     return ", ".join(count(seen[kind], kind) for kind in ("exchange", "node", "part"))
+
+
+def copy(settings: Settings, url: str) -> None:
+    """Copy what has ended into another store, with a bar that shows how far it is."""
+    goal = settings.storage
+    into = replace(goal, **({"db_type": choosing.POSTGRES, "database_url": url} if _is_url(url) else _file(url)))
+    with (
+        contextlib.closing(choosing.open_store(settings.storage)) as source,
+        contextlib.closing(choosing.open_store(into, write=True)) as target,
+    ):
+        total = sum(number for state, number in source.stats()["exchanges"].items() if state != State.OPEN)
+        before = sum(target.stats()["exchanges"].values())
+        with click.progressbar(length=total, label="copying", file=sys.stderr) as bar:
+            for _ in copying.copy(source, target):
+                bar.update(1)
+        after = sum(target.stats()["exchanges"].values())
+    echo(f"{count(total, 'exchange')} are in {clean_line(choosing.place(into))} now, {after - before} of them new")
+
+
+def _is_url(text: str) -> bool:
+    return text.startswith(("postgresql://", "postgres://"))
+
+
+def _file(text: str) -> dict[str, Any]:
+    return {"db_type": "sqlite", "db_path": Path(text).expanduser().absolute()}
 
 
 def migrate(settings: Settings) -> None:

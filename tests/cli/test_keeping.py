@@ -52,3 +52,15 @@ def test_migrate_says_which_schema_there_is(alone: Path) -> None:
     assert "the newest" in invoke("db", "migrate", "--db", path).stdout
     code, sentence = refusal("db", "migrate", "--db", alone / "none.db")
     assert (code, "there is no store" in sentence) == (1, True)
+
+
+def test_copy_moves_a_store_and_goes_on(alone: Path) -> None:
+    """All that has ended is in the other store, and a second copy finds nothing new."""
+    path = _filled(alone)
+    first = invoke("db", "copy", "--db", path, "--to", alone / "other.db")
+    assert first.stdout == f"4 exchanges are in {alone}/other.db now, 4 of them new\n"
+    assert invoke("db", "copy", "--db", path, "--to", alone / "other.db").stdout.endswith("now, 0 of them new\n")
+    assert invoke("db", "check", "--db", alone / "other.db").stdout.endswith("all whole\n")
+    code, sentence = refusal("db", "copy", "--db", path, "--to", "postgresql://me:geheim@127.0.0.1:1/none")
+    assert code == 1
+    assert "geheim" not in sentence
