@@ -20,8 +20,8 @@ from ccproxy.ingest.memory import Memory
 from ccproxy.records import Captured
 from ccproxy.stores.contract import Filter
 from ccproxy.stores.sqlite import SqliteStore
-from ccproxy.web.api import opening
 from ccproxy.web.api.app import create_api
+from tests.support.api import stores_of
 from tests.support.entries import T0, Session, captured, entry_of, exchange_id, stream
 
 SESSIONS, TURNS = 100, 100
@@ -128,7 +128,7 @@ async def main() -> None:
         print(
             f"{number} exchanges, {LARGE} of them with {LARGE_BYTES:,} bytes each way; {path.stat().st_size:,} bytes on disk"
         )
-        app = create_api(opening.of_file(path))
+        app = create_api(stores_of(path))
         async with app.test_app():
             fast = await _measure(app, middle)
     if not fast:
