@@ -4,16 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test install lint format bench db-reset clean
+.PHONY: help serve test test-postgres install lint format bench db-reset clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.installed ## Run the proxy until Ctrl-C
 	@exec $(BIN)/ccproxy serve
 
 test: $(VENV)/.installed-dev ## Run the tests
 	$(BIN)/pytest
+
+test-postgres: $(VENV)/.installed-dev ## Run the store's tests against a PostgreSQL server of their own
+	.ci/postgres $(BIN)/pytest tests/stores tests/ingest tests/promises/test_postgres.py
 
 install: $(VENV)/.installed-dev ## Make the environment with everything in it
 
