@@ -6,6 +6,7 @@ One at a time, for one thread at a time. Refuses to know what is in the tables.
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import select
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from ccproxy.stores.contract import Record
 from ccproxy.stores.postgres import failures, migrating
 from ccproxy.stores.postgres.address import Address
 
+logging.getLogger("psycopg").setLevel(logging.ERROR)  # of a connection that was lost our own sentence tells
 Database = psycopg.Connection[Record]
 Values = Sequence[Any] | Mapping[str, Any]
 REPLACEMENT = "\ufffd"
