@@ -237,11 +237,9 @@ def test_what_still_runs_stays(old: Path) -> None:
 
 
 def test_an_ingest_that_does_not_come_to_it_is_not_waited_for(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where another process reads the journal but does not sweep, the deletion counts, and it says what is still to come."""
+    """Where another process writes to the store but does not sweep, the deletion counts, and it says what is still to come."""
     monkeypatch.setattr(pruning, "PATIENCE_S", 0.1)
-    journal = old.with_name("old.journal")
-    segments.make_folder(journal)
-    lock = segments.hold_lock(journal / f"{segments.INGEST}{segments.LOCK_SUFFIX}")
+    lock = segments.hold_lock(old.with_name(f"{old.name}.lock"))
     assert lock is not None
     result = invoke("prune", "--yes", "--db", old, "--session", "session-1")
     assert "the store is in use; the proxy makes it smaller as soon as it can" in result.stderr
