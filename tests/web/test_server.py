@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -122,21 +123,18 @@ async def test_two_proxies_with_one_store_do_not_get_into_each_others_way(tmp_pa
 
 async def test_what_a_killed_proxy_left_is_swept(tmp_path: Path) -> None:
     """The socket's folder of a proxy that was killed is gone when the next one has started; a living one's stays."""
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    environ = {"TMPDIR": str(folder)} if len(str(folder)) < 70 else {"TMPDIR": "/tmp"}
-    where = Path(environ["TMPDIR"])
-    async with StandIn([]) as up:
-        before = set(where.glob("ccproxy-api-*"))
-        proxy = Proxy(up.url, tmp_path / "a", environ=environ)
-        await proxy.start()
-        (left,) = set(where.glob("ccproxy-api-*")) - before
-        async with Proxy(up.url, tmp_path / "b", environ=environ):
+    with tempfile.TemporaryDirectory(prefix="cc-") as folder:
+        where, environ = Path(folder), {"TMPDIR": folder}
+        async with StandIn([]) as up:
+            proxy = Proxy(up.url, tmp_path / "a", environ=environ)
+            await proxy.start()
+            (left,) = where.glob("ccproxy-api-*")
+            async with Proxy(up.url, tmp_path / "b", environ=environ):
+                assert left.exists()
+            await proxy.kill()
             assert left.exists()
-        await proxy.kill()
-        assert left.exists()
-        async with Proxy(up.url, tmp_path / "c", environ=environ):
-            assert not left.exists()
+            async with Proxy(up.url, tmp_path / "c", environ=environ):
+                assert not left.exists()
 
 
 async def test_a_long_temporary_folder_is_no_obstacle(tmp_path: Path) -> None:
