@@ -8,7 +8,7 @@ runs, then ingest brings what they wrote into the store. Refuses to know what it
 from __future__ import annotations
 
 import contextlib
-import errno
+import fcntl
 import logging
 import os
 import resource
@@ -233,6 +233,7 @@ def _private_socket() -> Iterator[tuple[socket.socket, str]]:
     _sweep(Path(place))
     with (
         tempfile.TemporaryDirectory(prefix=SOCKET_FOLDER, dir=place) as folder,
+        _held(folder),
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener,
     ):
         path = f"{folder}/{SOCKET}"
@@ -242,13 +243,25 @@ def _private_socket() -> Iterator[tuple[socket.socket, str]]:
         yield listener, path
 
 
+@contextlib.contextmanager
+def _held(folder: str) -> Iterator[None]:
+    """Hold a folder's lock, by which others see that its owner lives. Raises BlockingIOError where another holds it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _sweep(place: Path) -> None:
-    """Remove the folders of our own that a killed parent left: nobody listens on their sockets any more."""
+    """Remove the folders of our own that a killed parent left."""
     for path in place.glob(f"{SOCKET_FOLDER}*/{SOCKET}"):
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            if path.parent.stat().st_uid == os.geteuid() and probe.connect_ex(str(path)) == errno.ECONNREFUSED:
-                path.unlink()
-                path.parent.rmdir()
+        with contextlib.suppress(OSError):
+            if path.parent.stat().st_uid == os.geteuid():
+                with _held(str(path.parent)):
+                    path.unlink()
+                    path.parent.rmdir()
 
 
 def allow_many_files() -> None:

@@ -131,6 +131,7 @@ async def test_what_a_killed_proxy_left_is_swept(tmp_path: Path) -> None:
             (left,) = where.glob("ccproxy-api-*")
             async with Proxy(up.url, tmp_path / "b", environ=environ):
                 assert left.exists()
+                assert not proxy.children("ccproxy.web.api.process")  # looking at it has not woken it up
             await proxy.kill()
             assert left.exists()
             async with Proxy(up.url, tmp_path / "c", environ=environ):
