@@ -136,11 +136,16 @@ class Store(ABC):
 
         Idempotent: an exchange that already stands in a final state stays as it is, a part that is known is not stored
         again. So a frame counts once however often it is read. An exchange that was deleted stays deleted.
+
+        Raises StoreSweptError where an entry builds on messages that somebody else, such as another machine's ingest, has swept
+        away since they were seen to be stored; nothing is written then. The caller lets go of all that it has read and made
+        (reader, memory, entries that wait) and begins anew from `positions()`: an entry that is made with a new memory has all
+        of its messages, and is never refused for this. Where only parts were swept the store puts them back by itself.
         """
 
     @abstractmethod
     def positions(self) -> dict[str, Position]:
-        """Return up to where each writer's journal is in the store."""
+        """Return up to where the journal of each writer is in the store; of the writers of this store's journal alone."""
 
     @abstractmethod
     def forget_writer(self, writer: str) -> None:
@@ -148,7 +153,10 @@ class Store(ABC):
 
     @abstractmethod
     def interrupt(self, living: Iterable[str]) -> int:
-        """Close every open exchange of a writer that is not among `living` as interrupted; return how many there were."""
+        """Close every open exchange of a writer that is not among `living` as interrupted; return how many there were.
+
+        Only of writers of this store's journal: where several machines write into one store each has a journal of its own.
+        """
 
     @abstractmethod
     def part(self, digest: bytes) -> bytes | None:
@@ -165,7 +173,8 @@ class Store(ABC):
         """Delete the selected exchanges that have ended, at most the oldest `most` of them; return how many there were.
 
         Any process may do this while ingest writes. What other exchanges share with them stays, and what nothing shares
-        goes with the next `sweep`. `wipe` asks for no trace of them, once `shrink` has done its work.
+        goes with the next `sweep`. `wipe` asks for no trace of them, once `shrink` has done its work, as far as that is in the
+        store's power: a server's log and backups are not.
         """
 
     @abstractmethod
@@ -176,7 +185,8 @@ class Store(ABC):
     def sweep(self) -> Freed:
         """Free a piece of what nothing points to any more.
 
-        Only for the holder of the journal's ingest lock, who from then on takes no part and no node for stored.
+        Only for the holder of the journal's ingest lock, who from then on takes no part and no node for stored. Raises
+        StoreBusyError while another machine sweeps.
         """
 
     @abstractmethod
