@@ -139,7 +139,7 @@ CREATE TABLE block_search (
   id bigint PRIMARY KEY,                        -- block
   words text COLLATE "C" NOT NULL
 );
-CREATE INDEX block_search_words ON block_search USING gin (string_to_array(words, ' '));
+CREATE INDEX block_search_words ON block_search USING gin (string_to_array(words, ' ')) WITH (gin_pending_list_limit = 8192); -- kB
 
 CREATE TABLE preambles (
   digest bytea PRIMARY KEY,
