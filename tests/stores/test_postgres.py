@@ -25,7 +25,7 @@ from ccproxy.records import Entry, Position
 from ccproxy.stores.contract import Filter, Selection
 from ccproxy.stores.postgres import PostgresStore, address, migrating, planting, pruning
 from tests.support.entries import Session, captured, entry_of, exchange_id, fill, stream
-from tests.support.homes import Schema, home_in
+from tests.support.homes import Schema, disposable_dsn, home_in
 from tests.support.pruned import one, running, tidy
 
 SECRET = "s3cr3t/@:%?#zz"
@@ -508,6 +508,24 @@ def test_a_database_that_cannot_hold_every_text_is_refused(home: Schema) -> None
     try:
         with pytest.raises(StoreError, match=r"keeps texts as LATIN1.* create one with ENCODING 'UTF8'"):
             PostgresStore(elsewhere(home, dbname=name, options=""), write=True)
+    finally:
+        home.run(f"DROP DATABASE {name}")
+
+
+def test_no_test_touches_a_database_that_is_not_empty(home: Schema, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A DSN of a database with anybody's tables in it is refused before anything is made there."""
+    name = f"{home.schema}_full"
+    home.run(f"CREATE DATABASE {name}")
+    try:
+        dsn = elsewhere(home, dbname=name, options="")
+        monkeypatch.setenv("TEST_POSTGRES_DSN", dsn)
+        assert disposable_dsn() == dsn
+        with psycopg.connect(dsn) as database:
+            database.execute("CREATE TABLE theirs (a int)")
+        with pytest.raises(
+            pytest.fail.Exception, match=r"not empty \(public\.theirs\); name one that may be thrown away"
+        ):
+            disposable_dsn()
     finally:
         home.run(f"DROP DATABASE {name}")
 

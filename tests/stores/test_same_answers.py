@@ -174,7 +174,7 @@ def _page(page: Page) -> Any:
 def _found(store: Store, words: str) -> Any:
     asked = words.replace("\0", "?").encode("utf-8", "replace").decode()
     hits = [asdict(replace(hit, snippet="")) for hit in store.search(asked, limit=500)]
-    return sorted(hits, key=str)
+    return sorted(map(_comparable, hits), key=str)
 
 
 def _comparable(value: Any) -> Any:
