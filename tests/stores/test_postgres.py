@@ -201,7 +201,7 @@ def test_what_is_open_about_a_connection_is_settled(home: Schema) -> None:
     store = PostgresStore(elsewhere(home, options=f"-c search_path={home.schema} -c lock_timeout=123ms"), write=True)
     with contextlib.closing(store):
         assert store.rows("SHOW lock_timeout") == [{"lock_timeout": "123ms"}]
-        assert store.rows("SHOW statement_timeout") == [{"statement_timeout": "1min"}]
+        assert store.rows("SHOW statement_timeout") == [{"statement_timeout": "10min"}]
         assert store.rows("SHOW client_encoding") == [{"client_encoding": "UTF8"}]
 
 

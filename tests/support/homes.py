@@ -72,7 +72,7 @@ class Schema:
     name = "postgres"
 
     def __init__(self, dsn: str, schema: str) -> None:
-        self.dsn = make_conninfo(dsn, options=f"-csearch_path={schema}")
+        self.dsn = make_conninfo(dsn, options=f"-csearch_path={schema}", application_name=schema)
         self.schema = schema
         self._opened = contextlib.ExitStack()
         self.database = psycopg.connect(self.dsn, autocommit=True)

@@ -18,7 +18,7 @@ from ccproxy.errors import StoreError
 
 SETTING = "DATABASE_URL"
 SHORTEST = 3  # characters of what is taken out of sentences: less would make nonsense of any
-READING_S, WRITING_S, LOCK_S, IDLE_S = 30, 60, 10, 60
+READING_S, WRITING_S, LOCK_S, IDLE_S = 30, 600, 10, 60  # a text of 30 MB may take half a minute to write
 _SCHEMES = ("postgresql://", "postgres://")
 _SECRETS = ("scram_client_key", "scram_server_key")  # beside those that libpq itself calls passwords
 _LEFT_OPEN = {
