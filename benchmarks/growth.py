@@ -4,7 +4,8 @@
     .ci/postgres python -m benchmarks.growth postgres [--exchanges 1000000]
 
 The exchanges are made up: sessions of fifty turns, each with a request of its own words and an answer, headers and the times of
-thirty events. They go in by the store's own `write`, as ingest's do; only the taking apart of JSON is left out.
+thirty events; every second answer calls a tool, and the turn after it has the result. They go in by the store's own `write`, as
+ingest's do; only the taking apart of JSON is left out.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ BATCH = 200
 TURNS = 50
 T0 = 1_760_000_000_000_000
 MODELS = ("claude-opus-4-8", "claude-sonnet-4-5", "claude-haiku-4-5")
+TOOLS = ("Bash", "Read", "Edit", "mcp__db__query")
 WORDS = [f"word{number}" for number in range(20_000)]
 
 
@@ -38,17 +40,25 @@ def entries(count: int, first: int, seed: int) -> Iterator[Entry]:
         turn = number % TURNS
         tip = None if turn == 0 else tip
         parts, nodes = [template], []
-        for role in ("user", "assistant"):
-            text = " ".join(dice.choices(WORDS, k=40))
-            raw = f'{{"role":"{role}","content":[{{"type":"text","text":"{text}"}}]}}'.encode()
+        for role, block in zip(("user", "assistant"), _said(number, turn, dice), strict=True):
+            raw = f'{{"role":"{role}","content":[{{"number":{number},"text":"{block.text}"}}]}}'.encode()
             part = Part(digest(raw), raw)
-            node = Node(
-                node_digest(tip, part.digest), tip, role, len(nodes) + 2 * turn, part.digest, (Block(0, "text", text),)
-            )
+            node = Node(node_digest(tip, part.digest), tip, role, len(nodes) + 2 * turn, part.digest, (block,))
             parts.append(part)
             nodes.append(node)
             tip = node.digest
         yield _entry(number, parts, nodes, template, dice)
+
+
+def _said(number: int, turn: int, dice: random.Random) -> tuple[Block, Block]:
+    """Return what the person or a tool said in a turn, and what the model answered."""
+    asked, answered = (" ".join(dice.choices(WORDS, k=40)) for _ in range(2))
+    said, answer = Block(0, "text", asked, characters=len(asked)), Block(0, "text", answered, characters=len(answered))
+    if turn % 2:
+        said = Block(0, "tool_result", asked, None, f"toolu_{number - 1:020d}", number % 17 == 0, len(asked))
+    elif turn < TURNS - 1:
+        answer = Block(0, "tool_use", answered, TOOLS[number % 7 % 4], f"toolu_{number:020d}", None, len(answered))
+    return said, answer
 
 
 def _entry(number: int, parts: list[Part], nodes: list[Node], template: Part, dice: random.Random) -> Entry:
@@ -59,11 +69,13 @@ def _entry(number: int, parts: list[Part], nodes: list[Node], template: Part, di
     model = MODELS[number % 3]
     columns = {
         "id": key, "writer": "growth", "state": State.COMPLETE, "started_at": started, "ended_at": started + 900_000,
-        "method": "POST", "path": "/v1/messages", "query": "beta=true", "provider": "anthropic", "kind": "main", "status": 200,
+        "method": "POST", "path": "/v1/messages", "query": "beta=true", "provider": "anthropic", "kind": "main",
+        "status": 529 if number % 211 == 0 else 200,
         "requested_model": model, "routed_model": model, "response_model": model, "stream": 1, "demoted": 0,
         "session_id": f"session-{number // TURNS}", "cwd": f"/home/me/project-{number // 5000}", "client": "claude-cli",
         "input_tokens": 10, "output_tokens": 200, "cache_read_tokens": 50_000, "cache_write_tokens": 900, "stop_reason": "end_turn",
-        "duration_ms": 900.0, "first_token_ms": 300.0, "request_bytes": 200_000, "response_bytes": 9_000,
+        "duration_ms": 900.0, "first_byte_ms": 280.0, "first_token_ms": 300.0 + number % 97,
+        "tokens_per_second": 70.0, "request_bytes": 200_000, "response_bytes": 9_000,
         "tip": nodes[0].digest, "reply": nodes[1].digest,
     }  # fmt: skip
     bodies = [
@@ -108,6 +120,7 @@ def lists(store: Store, count: int) -> Iterator[tuple[str, Callable[[], object]]
     yield "one session", lambda: store.listing(Filter(session=middle), limit=50)
     yield "one day", lambda: store.listing(Filter(since=T0 + day, until=T0 + 2 * day), limit=50)
     yield "one model", lambda: store.listing(Filter(model="opus"), limit=50)
+    yield "two filters", lambda: store.listing(Filter(model="opus", project="project-7"), limit=50)
     yield "errors only", lambda: store.listing(Filter(statuses=(range(400, 600),)), limit=50)
     yield "words", lambda: store.listing(Filter(words="word17 word4711"), limit=50)
     yield "search", lambda: store.search("word17 word4711", limit=20)

@@ -15,9 +15,9 @@ from ccproxy.records import HeaderList, Part
 # Headers whose value differs from exchange to exchange. One that is missing here costs room, nothing else.
 _OWN = {
     "age", "cf-ray", "content-length", "date", "etag", "idempotency-key", "request-id", "retry-after", "server-timing",
-    "set-cookie", "traceparent", "tracestate", "traceresponse", "via", "x-amzn-requestid", "x-amz-cf-id", "x-bench",
-    "x-claude-code-prompt-id", "x-client-request-id", "x-envoy-upstream-service-time", "x-request-id", "x-stainless-retry-count",
-    "x-stainless-timeout", "x-trace-id",
+    "set-cookie", "traceparent", "traceresponse", "tracestate", "via", "x-amz-cf-id", "x-amzn-requestid", "x-bench",
+    "x-claude-code-prev-tool-durations", "x-claude-code-prompt-id", "x-client-request-id", "x-envoy-upstream-service-time",
+    "x-request-id", "x-stainless-retry-count", "x-stainless-timeout", "x-trace-id",
 }  # fmt: skip
 _OWN_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-")
 

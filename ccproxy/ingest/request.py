@@ -93,6 +93,8 @@ def _columns(captured: Captured, parts: RequestParts) -> dict[str, object]:
         "device_id": anatomy.device_id,
         "cwd": anatomy.cwd,
         "retry_count": anatomy.retry_count,
+        "tool_durations": anatomy.tool_durations,
+        "compaction": anatomy.compaction,
         "request_bytes": len(captured.request),
         "response_bytes": 0,
     }

@@ -102,6 +102,8 @@ class Anatomy:
     thinking: str | None = None
     retry_count: int | None = None
     cwd: str | None = None
+    tool_durations: str | None = None
+    compaction: str | None = None
     beta: tuple[str, ...] = ()
 
 
@@ -160,6 +162,8 @@ def read_anatomy(method: str, path: str, headers: Sequence[tuple[str, str]], par
         thinking=_string(_member(parts, "thinking").get("type")),
         retry_count=_count_in(given.get("x-stainless-retry-count")),
         cwd=_working_directory(parts),
+        tool_durations=given.get("x-claude-code-prev-tool-durations"),
+        compaction=given.get("x-claude-code-compaction"),
         beta=_betas(headers),
     )
 

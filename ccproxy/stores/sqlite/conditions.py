@@ -5,15 +5,19 @@ Gives texts with named parameters, all of which are values. Refuses to run them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import string
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ccproxy.stores.contract import Filter
 
 Parameters = dict[str, Any]
+Names = Callable[..., list[str]]
 _LARGEST = (1 << 63) - 1
 
+ALL = "1"
 WENT_WRONG = "(state IN ('failed', 'interrupted') OR status >= 400 OR api_error IS NOT NULL)"
+_LOWER = {ord(letter): letter.lower() for letter in string.ascii_uppercase}
 _COLUMNS = {"state": "state", "session": "session_id", "kind": "kind", "provider": "provider"}
 _WITHIN = (
     # The nodes of the session that is asked for: from its exchanges up to the roots of their conversations.
@@ -23,19 +27,18 @@ _WITHIN = (
 )
 
 
-def where(wanted: Filter) -> tuple[str, Parameters]:
-    """Return the condition for rows of `exchanges`, and its parameters."""
-    terms, parameters = ["1"], Parameters()
+def where(wanted: Filter, names: Names) -> tuple[str, Parameters]:
+    """Return the condition for rows of `exchanges`, and its parameters. `names` gives the different values of a column among the
+    rows with a value of another one: these are few and looked up by index."""
+    terms, parameters = [ALL], Parameters()
     for name, column in _COLUMNS.items():
         if (value := getattr(wanted, name)) is not None:
             terms.append(f"{column} = :{name}")
             parameters[name] = value
     if wanted.model is not None:
-        terms.append(f"({_contains('requested_model', 'model')} OR {_contains('routed_model', 'model')})")
-        parameters["model"] = wanted.model
+        terms.append(_of_model(wanted.model, names, parameters))
     if wanted.project is not None:
-        terms.append(_contains("cwd", "project"))
-        parameters["project"] = wanted.project
+        terms.append(_among("cwd", [name for name in names("cwd") if _has(name, wanted.project)], parameters))
     if wanted.agent is not None:
         terms.append("agent_id IS NULL AND kind <> 'subagent'" if wanted.agent == "main" else "agent_id = :agent")
         parameters["agent"] = wanted.agent
@@ -53,9 +56,34 @@ def where(wanted: Filter) -> tuple[str, Parameters]:
     return " AND ".join(terms), parameters
 
 
-def _contains(column: str, name: str) -> str:
-    """Compare without regard to case, and without wildcards."""
-    return f"instr(lower({column}), lower(:{name})) > 0"
+def _of_model(piece: str, names: Names, parameters: Parameters) -> str:
+    """Return the condition for a piece of the requested or the routed model's name. Where a model was not routed both are the
+    same, so nearly always the routed one decides, which has an index."""
+    whole = [name for name in names("routed_model") if _has(name, piece)]
+    terms = [_among("routed_model", whole, parameters)]
+    for routed in [None, *names("routed_model")]:
+        if routed not in whole:
+            asked = [name for name in names("requested_model", routed_model=routed) if _has(name, piece)]
+            if asked:
+                terms.append(
+                    f"(routed_model IS :{_named(routed, parameters)} AND {_among('requested_model', asked, parameters)})"
+                )
+    return f"({' OR '.join(terms)})"
+
+
+def _has(name: str, piece: str) -> bool:
+    """Compare without regard to the case of the letters of ASCII, as SQLite does, and without wildcards."""
+    return piece.translate(_LOWER) in name.translate(_LOWER)
+
+
+def _among(column: str, values: Sequence[str], parameters: Parameters) -> str:
+    return f"{column} IN ({', '.join(f':{_named(value, parameters)}' for value in values)})"
+
+
+def _named(value: str | None, parameters: Parameters) -> str:
+    name = f"value{len(parameters)}"
+    parameters[name] = value
+    return name
 
 
 def _between(codes: range) -> str:

@@ -71,6 +71,8 @@ class SqliteFile:
             self._migrate()
         elif self.version() == 0:
             raise StoreError(f"{self.path} holds no captures yet")
+        elif self.version() < newest():
+            raise StoreError(f"{self.path} was written by an older ccproxy; `ccproxy db migrate` brings it up to date")
         self.columns = [row["name"] for row in self.db.execute("PRAGMA table_info(exchanges)")]
 
     def _check_owner(self) -> None:
@@ -78,10 +80,9 @@ class SqliteFile:
         tables = {row[0] for row in self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if owner != APPLICATION_ID and tables and not self.is_original():
             raise StoreError(f"{self.path} is a database of some other program; choose another storage.db_path")
-        newest = max(number for number, _ in _migrations())
-        if self.version() > newest:
+        if self.version() > newest():
             raise StoreError(
-                f"{self.path} was written by a newer ccproxy (schema {self.version()}, this one knows {newest}); upgrade ccproxy"
+                f"{self.path} was written by a newer ccproxy (schema {self.version()}, this one knows {newest()}); upgrade ccproxy"
             )
 
     def is_original(self) -> bool:
@@ -136,6 +137,11 @@ def _make_file(path: Path) -> None:
         raise StoreError(
             f"cannot write the store at {path}: {error.strerror}; choose another storage.db_path"
         ) from error
+
+
+def newest() -> int:
+    """Return the number of the newest migration."""
+    return max(number for number, _ in _migrations())
 
 
 def _migrations() -> list[tuple[int, str]]:

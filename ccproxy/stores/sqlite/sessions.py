@@ -12,7 +12,8 @@ from dataclasses import replace
 from ccproxy.stores import compression
 from ccproxy.stores.contract import Branch, Filter, Page, Record
 from ccproxy.stores.sqlite import conditions
-from ccproxy.stores.sqlite.file import SqliteFile, errors
+from ccproxy.stores.sqlite.file import errors
+from ccproxy.stores.sqlite.filtering import Filtering
 
 _AT_ONCE = 500  # values in one query
 _FIRST_TEXTS = 20  # blocks that are looked at for the first thing a person said
@@ -26,22 +27,31 @@ _FIGURES = (
     " json_group_array(DISTINCT client || coalesce(' ' || client_version, '')) AS clients"
 )
 
+_NEWEST_OF_SOME = (
+    "SELECT session_id FROM exchanges WHERE session_id IS NOT NULL AND {condition}"
+    " GROUP BY session_id ORDER BY max(started_at) DESC, session_id"
+)
+# From session to session along the index: a session has many exchanges.
+_NEWEST_OF_ALL = (
+    "WITH RECURSIVE session (id) AS (SELECT min(session_id) FROM exchanges UNION ALL"
+    " SELECT (SELECT min(session_id) FROM exchanges WHERE session_id > session.id) FROM session WHERE id IS NOT NULL)"
+    " SELECT id AS session_id FROM session WHERE id IS NOT NULL AND {condition}"
+    " ORDER BY (SELECT max(started_at) FROM exchanges WHERE session_id = session.id) DESC, id"
+)
 
-class Sessions(SqliteFile):
+
+class Sessions(Filtering):
     """What the contract says about sessions."""
 
     def sessions(self, wanted: Filter, *, limit: int, offset: int = 0) -> Page:
         """Return sessions, the one with the newest exchange first."""
-        condition, parameters = conditions.where(replace(wanted, words=None))
+        condition, parameters = self.where(replace(wanted, words=None))
+        newest = _NEWEST_OF_ALL if wanted == Filter() else _NEWEST_OF_SOME
         if words := conditions.match(wanted.words or ""):
             condition += f" AND session_id IN ({conditions.sessions_in_which_it_stood()})"
             parameters["words"] = words
         with errors(self.path):
-            rows = self.db.execute(
-                f"SELECT session_id FROM exchanges WHERE session_id IS NOT NULL AND {condition}"
-                " GROUP BY session_id ORDER BY max(started_at) DESC, session_id",
-                parameters,
-            )
+            rows = self.db.execute(newest.format(condition=condition), parameters)
             ids = [row["session_id"] for row in rows]
             chosen = ids[offset : offset + limit]
             return Page([self._session(key) for key in chosen], len(ids), len(ids) > offset + limit)
