@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from ccproxy.errors import StoreBusyError, StoreError
 from ccproxy.ingest.memory import Memory
 from ccproxy.records import Entry, Position
 from ccproxy.stores.contract import Filter, Selection
-from ccproxy.stores.postgres import PostgresStore, address, migrating, planting, pruning
+from ccproxy.stores.postgres import PostgresStore, address, migrating, planting, pruning, tables
 from tests.support.entries import Session, captured, entry_of, exchange_id, fill, stream
 from tests.support.homes import Schema, disposable_dsn, home_in
 from tests.support.pruned import one, running, tidy
@@ -409,6 +410,7 @@ def test_ten_that_start_at_once_migrate_once(home: Schema) -> None:
 
 
 ALL = migrating.migrations()
+BLOCKS_NAME_THEIR_EXCHANGE = 2
 FUTURE = (ALL[-1][0] + 1, "ALTER TABLE exchanges ADD COLUMN novel bigint; CREATE TABLE novelties (a bigint);")
 
 
@@ -417,7 +419,13 @@ def test_every_older_version_is_brought_up_to_date(home: Schema, older: int, mon
     """A store of each version, with rows in it, is as good as new; by many at once, and one that reads waits for none."""
     exchanges = list(Session(preamble_bytes=3000).exchanges(3))
     monkeypatch.setattr(migrating, "migrations", lambda: ALL[:older])
-    fill(home.open(), exchanges)
+    with monkeypatch.context() as patch:
+        if older < BLOCKS_NAME_THEIR_EXCHANGE:
+            columns = {name: kind for name, kind in tables.BLOCKS.columns.items() if name != "exchange"}
+            patch.setattr(tables, "BLOCKS", replace(tables.BLOCKS, columns=columns))
+            whole_row = planting._block_row
+            patch.setattr(planting, "_block_row", lambda *values: whole_row(*values)[:-1])
+        fill(home.open(), exchanges)
     monkeypatch.setattr(migrating, "migrations", lambda: [*ALL, FUTURE])
     failures: list[BaseException] = []
 
@@ -435,6 +443,9 @@ def test_every_older_version_is_brought_up_to_date(home: Schema, older: int, mon
     assert failures == []
     store = home.open()
     assert store.stats()["schema"] == FUTURE[0]
+    brought = home.run("SELECT depth, exchange FROM blocks JOIN nodes ON digest = node ORDER BY depth")
+    assert [depth for depth, _ in brought] == list(range(6))
+    assert [exchange for _, exchange in brought] == [e.id for e in exchanges for _ in ("asked", "answered")]
     assert store.exchange(exchanges[0].id)["novel"] is None
     assert [store.body(exchange.id, "request") for exchange in exchanges] == [e.request for e in exchanges]
     fill(store, [one(9, "more")])

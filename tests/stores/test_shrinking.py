@@ -13,8 +13,8 @@ import pytest
 
 from ccproxy.errors import StoreBusyError, StoreError
 from ccproxy.ingest.memory import Memory
-from ccproxy.records import Entry, Position
-from ccproxy.stores.contract import Leftover, Selection
+from ccproxy.records import Block, Captured, Entry, Position
+from ccproxy.stores.contract import Filter, Leftover, Selection
 from ccproxy.stores.sqlite import SqliteStore, file, pruning
 from tests.support.entries import T0, Session, entry_of, exchange_id, fill
 from tests.support.pruned import assert_sound, assert_whole, one, running, tidy
@@ -115,9 +115,23 @@ def _old_store(path: Path, monkeypatch: pytest.MonkeyPatch, fill_it: Callable[[S
     with monkeypatch.context() as patch:
         patch.setattr(file, "_migrations", lambda: FIRST)
         patch.setattr(SqliteStore, "_write_entry", _write_entry_of_the_first_version)
+        patch.setattr(SqliteStore, "_write_block", _write_block_of_the_first_version)
         with contextlib.closing(SqliteStore(path, write=True)) as store:
             fill_it(store)
             assert (store.version(), store.number("auto_vacuum")) == (1, 0)
+
+
+def _brought(store: SqliteStore) -> list[tuple[object, ...]]:
+    rows = store.db.execute(
+        "SELECT node, position, exchange FROM blocks WHERE text NOT LIKE '%still running%' ORDER BY 1, 2"
+    )
+    return [tuple(row) for row in rows]
+
+
+def _brought_in_a_new_store(exchanges: list[Captured], path: Path) -> list[tuple[object, ...]]:
+    with contextlib.closing(SqliteStore(path, write=True)) as store:
+        fill(store, exchanges)
+        return _brought(store)
 
 
 FIRST = file._migrations()[:1]
@@ -126,6 +140,19 @@ FIRST = file._migrations()[:1]
 def _write_entry_of_the_first_version(self: SqliteStore, entry: Entry, fresh: dict[bytes, None]) -> None:
     self._write_tree(entry, fresh)
     self._write_exchange(entry)
+
+
+def _write_block_of_the_first_version(self: SqliteStore, node: bytes, block: Block, _exchange: str) -> None:
+    values = (node, block.position, block.type, block.tool_name, block.tool_use_id, block.characters, block.text)
+    row = self.db.execute(
+        "INSERT INTO blocks (node, position, type, tool_name, tool_use_id, characters, text) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        values,
+    )
+    if block.text:
+        self.db.execute(
+            "INSERT INTO block_search (rowid, text, tool_name) VALUES (?, ?, ?)",
+            (row.lastrowid, block.text, block.tool_name),
+        )
 
 
 def test_a_store_of_the_first_schema_is_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +170,8 @@ def test_a_store_of_the_first_schema_is_brought_up_to_date(path: Path, monkeypat
         assert store.positions() == {"w": Position("w", 3, 33)}
         assert store.stats()["exchanges"] == {"complete": 20, "open": 1}
         assert {row["demoted"] for row in store.exchanges(limit=99)} == {None}
+        assert _brought(store) == _brought_in_a_new_store(exchanges, path.with_name("new.db"))
+        assert store.listing(Filter(), limit=1).total == 21
         assert_whole(store, exchanges)
         assert store.delete(Selection(before=exchanges[15].opened_at), wipe=False) == 15
         tidy(store)

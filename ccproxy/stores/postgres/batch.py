@@ -19,6 +19,9 @@ class Batch:
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.parts: dict[bytes, Part] = _by_digest(part for entry in entries for part in entry.parts)
         self.nodes: dict[bytes, Node] = _by_digest(node for entry in entries for node in entry.nodes)
+        self.brought = {
+            node.digest: entry.id for entry in reversed(entries) for node in entry.nodes
+        }  # by which exchange
         self.preambles: dict[bytes, Preamble] = _by_digest(
             entry.preamble for entry in entries if entry.preamble is not None
         )

@@ -94,7 +94,9 @@ class Planting:
         self.fresh |= dict.fromkeys((node.digest for node in nodes), 0)
 
     def _put_blocks(self, blocks: Sequence[tuple[bytes, Block]]) -> None:
-        told = tables.BLOCKS.put(self._db, [_block_row(node, block) for node, block in blocks])
+        told = tables.BLOCKS.put(
+            self._db, [_block_row(node, block, self._batch.brought[node]) for node, block in blocks]
+        )
         ids = {(row["node"], row["position"]): row["id"] for row in told}
         searched = [
             (ids[node, block.position], words.indexed(block.text, block.tool_name))
@@ -144,8 +146,8 @@ def stored_texts(db: Database, digests: Sequence[bytes]) -> dict[bytes, bytes]:
     return {row["digest"]: compression.decompress(row["encoding"], row["data"]) for row in rows}
 
 
-def _block_row(node: bytes, block: Block) -> tuple[object, ...]:
+def _block_row(node: bytes, block: Block, exchange: str) -> tuple[object, ...]:
     is_error = None if block.is_error is None else int(block.is_error)
     return (
-        node, block.position, block.type, block.tool_name, block.tool_use_id, is_error, block.characters, block.text,
+        node, block.position, block.type, block.tool_name, block.tool_use_id, is_error, block.characters, block.text, exchange,
     )  # fmt: skip

@@ -57,7 +57,7 @@ BLOCKS = Table(
     "blocks",
     {
         "node": "bytea", "position": "bigint", "type": "text", "tool_name": "text", "tool_use_id": "text",
-        "is_error": "bigint", "characters": "bigint", "text": "text",
+        "is_error": "bigint", "characters": "bigint", "text": "text", "exchange": "text",
     },
     "id, node, position",
 )  # fmt: skip

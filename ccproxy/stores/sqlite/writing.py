@@ -54,7 +54,7 @@ class Writing(SqliteFile):
                 fresh[part.digest] = None
         for node in entry.nodes:
             if node.digest not in self._known and node.digest not in fresh:
-                self._write_node(node)
+                self._write_node(node, entry.id)
                 fresh[node.digest] = None
         preamble = entry.preamble
         if preamble and preamble.digest not in self._known and preamble.digest not in fresh:
@@ -85,18 +85,19 @@ class Writing(SqliteFile):
             (part.digest, encoding, data, len(part.text)),
         )
 
-    def _write_node(self, node: Node) -> None:
+    def _write_node(self, node: Node, exchange: str) -> None:
         inserted = self.db.execute(
             "INSERT OR IGNORE INTO nodes VALUES (?, ?, ?, ?, ?)",
             (node.digest, node.parent, node.role, node.depth, node.message),
         )
         if inserted.rowcount == 1:
             for block in node.blocks:
-                self._write_block(node.digest, block)
+                self._write_block(node.digest, block, exchange)
 
-    def _write_block(self, node: bytes, block: Block) -> None:
+    def _write_block(self, node: bytes, block: Block, exchange: str) -> None:
         inserted = self.db.execute(
-            "INSERT INTO blocks (node, position, type, tool_name, tool_use_id, is_error, characters, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO blocks (node, position, type, tool_name, tool_use_id, is_error, characters, text, exchange)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 node,
                 block.position,
@@ -106,6 +107,7 @@ class Writing(SqliteFile):
                 None if block.is_error is None else int(block.is_error),
                 block.characters,
                 block.text,
+                exchange,
             ),
         )
         if block.text:
