@@ -14,7 +14,19 @@ from typing import Any
 import click
 
 from ccproxy import __version__
-from ccproxy.cli import configuring, doctor, ingesting, keeping, launcher, looking, pruning, resetting, serving, tailing
+from ccproxy.cli import (
+    configuring,
+    doctor,
+    ingesting,
+    keeping,
+    launcher,
+    looking,
+    pruning,
+    resetting,
+    serving,
+    tailing,
+    taking,
+)
 from ccproxy.errors import ConfigError, StoreError
 from ccproxy.settings import Settings, environment, load
 
@@ -251,6 +263,74 @@ def prune(
     """
     choice = pruning.Choice(older_than, before, session, exchange)
     pruning.prune(_settings(config_file, **_storage(db_path)), choice, dry_run=dry_run, sure=yes)
+
+
+@main.command()
+@_store_options
+@click.argument("query")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(taking.FORMATS),
+    default="table",
+    show_default=True,
+    help="How rows are written.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write them to this file.")
+@_plain_errors
+def sql(config_file: Path | None, db_path: str | None, query: str, form: str, output: Path | None) -> None:
+    """Ask what was captured, by a SELECT of SQL.
+
+    The views are exchanges, sessions, threads, messages, blocks, tool_calls, events and prompt_parts; `DESCRIBE exchanges` lists
+    the columns of one. QUERY may be - for standard input. --db may name a folder that was exported.
+
+    \b
+    Examples:
+      ccproxy sql "SELECT model, count(*), sum(output_tokens) FROM exchanges GROUP BY 1"
+      ccproxy sql "DESCRIBE tool_calls"
+    """
+    taking.sql(_settings(config_file, **_storage(db_path)), query, form, output)
+
+
+@main.command()
+@_store_options
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(taking.EXPORTS),
+    default="parquet",
+    show_default=True,
+    help="What is written: a file per grain and day.",
+)
+@click.option("--since", metavar="DATE", callback=pruning.moment, help="Only what began then or later.")
+@click.option("--until", metavar="DATE", callback=pruning.moment, help="Only what began before.")
+@click.option("--session", metavar="ID", help="Only this session.")
+@click.option("--model", metavar="NAME", help="Only models with this in their name.")
+@click.option("--no-bodies", is_flag=True, help="Leave out texts, inputs and results.")
+@_plain_errors
+def export(
+    config_file: Path | None,
+    db_path: str | None,
+    folder: Path,
+    form: str,
+    since: datetime | None,
+    until: datetime | None,
+    session: str | None,
+    model: str | None,
+    no_bodies: bool,
+) -> None:
+    """Take captures away, as files that other programs read.
+
+    Repeated, it writes only days that are new or have changed; stopped and started again, it goes on.
+
+    \b
+    Examples:
+      ccproxy export captures/
+      ccproxy export --format jsonl --since 2026-11-01 november/
+    """
+    chosen = {"since": since, "until": until, "session": session, "model": model, "bodies": not no_bodies}
+    taking.export(_settings(config_file, **_storage(db_path)), folder, format=form, **chosen)
 
 
 @main.command("doctor")

@@ -15,7 +15,7 @@ from ccproxy.settings.names import nearest
 from ccproxy.settings.passing import dump, parse
 from ccproxy.settings.readers import LONGEST_AGE, LONGEST_DURATION
 from ccproxy.settings.texts import example, table
-from ccproxy.settings.tree import BY_KEY, SETTINGS, Anthropic, Capture, Claude, Logging, Providers, Settings, Storage
+from ccproxy.settings.tree import BY_KEY, SETTINGS, Analysis, Anthropic, Capture, Claude, Logging, Providers, Settings, Storage
 from ccproxy.settings.variables import environment
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "LONGEST_AGE",
     "LONGEST_DURATION",
     "SETTINGS",
+    "Analysis",
     "Anthropic",
     "Auth",
     "Capture",

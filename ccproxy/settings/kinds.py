@@ -91,3 +91,4 @@ EXPRESSIONS = _list(
     "a regular expression, and one that needs something to match", readers.expression, readers.undivided
 )
 PATH = Kind("a path", readers.path)
+ANY_PATH = Kind(PATH.what, lambda text: readers.path(text) if text else None, lambda path: str(path or ""))

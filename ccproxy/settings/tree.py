@@ -15,6 +15,7 @@ from ccproxy.settings.access import Auth, Dashboard, Server
 from ccproxy.settings.declaring import Setting, rows, setting
 from ccproxy.settings.kinds import (
     AGE,
+    ANY_PATH,
     BASE_URL,
     DURATION,
     EXPRESSIONS,
@@ -214,6 +215,30 @@ class Claude:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """How captures are analysed. The proxy itself reads none of it."""
+
+    extension_dir: Path | None = setting(
+        "",
+        ANY_PATH,
+        "ANALYSIS_EXTENSION_DIR",
+        "A folder with DuckDB's scanners for SQLite and PostgreSQL, for where their wheels are not installed.",
+    )
+    allow_download: bool = setting(
+        "false",
+        SWITCH,
+        "ANALYSIS_ALLOW_DOWNLOAD",
+        "Whether DuckDB may fetch a scanner from its own server where none is found.",
+    )
+    prices: Path | None = setting(
+        "",
+        ANY_PATH,
+        "ANALYSIS_PRICES",
+        "A JSON file with prices of your own, which go before those of genai-prices.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings, for each key the source its value came from, and the file that was read or passed over.
 
@@ -228,6 +253,7 @@ class Settings:
     capture: Capture
     logging: Logging
     claude: Claude
+    analysis: Analysis
     sources: Mapping[str, str]
     config_file: Path | None
     passed_over: Path | None

@@ -8,9 +8,10 @@ from __future__ import annotations
 from quart import Blueprint, Response, request
 from quart_schema import document_querystring, document_response, tag
 
+from ccproxy.protocol import titles
 from ccproxy.protocol.parts import json_value
 from ccproxy.stores.contract import Filter, Page, Record, Selection, Store
-from ccproxy.web.api import asking, titles
+from ccproxy.web.api import asking
 from ccproxy.web.api.answering import NotFoundError, answer
 from ccproxy.web.api.deleting import delete
 from ccproxy.web.api.lines import is_of_a_conversation

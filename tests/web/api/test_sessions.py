@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ccproxy.web.api.titles import title
+from ccproxy.protocol.titles import title
 from tests.support import wire
 from tests.support.api import Api, assistant, exchange, said, user
 from tests.support.entries import T0, Session, captured, exchange_id, stream

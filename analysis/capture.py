@@ -1,0 +1,204 @@
+"""What was captured, as frames: one function a grain, and SQL over all of them.
+
+Refuses to know where it is: a store, a copy or a folder of Parquet all look the same.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+
+from analysis import exporting, views
+from analysis.dictionary import GRAINS
+from analysis.engine import Engine
+from analysis.errors import AnalysisError
+from analysis.frames import lazy
+from analysis.looking import Lookups
+from analysis.sources import Source
+
+_BODIES = frozenset(column.name for grain in GRAINS.values() for column in grain.columns if column.body)
+_ORDER = {
+    "exchanges": "exchange_id",
+    "sessions": "started_at, session_id",
+    "threads": "started_at, thread_id",
+    "messages": "exchange_id, depth, node",
+    "blocks": "node, position",
+    "tool_calls": "exchange_id, tool_use_id",
+    "events": "exchange_id, position",
+    "prompt_parts": "preamble, position",
+}
+
+
+class Capture:
+    """Captures at one place, read-only. `analysis.open` makes one.
+
+    Grains are lazy: `.collect()` reads them, and only the columns that are used. Columns of any length come with `bodies`.
+    """
+
+    def __init__(
+        self, place: str, way: str, prepare: Callable[[Engine, bool], None], source: Source | None = None
+    ) -> None:
+        """`prepare` brings the views into an engine, the whole ones where it is told to. `source` is the store, if it is one."""
+        self.place = place
+        self.way = way
+        self._prepare = prepare
+        self._source = source
+        self._engines: dict[bool, Engine] = {}
+        self._engine(whole=False)
+
+    def exchanges(self) -> pl.LazyFrame:
+        """One row per HTTP exchange, oldest first; columns as `analysis.columns("exchanges")` lists them."""
+        return self._frame("exchanges")
+
+    def sessions(self) -> pl.LazyFrame:
+        """One row per session, with its title and figures."""
+        return self._frame("sessions")
+
+    def threads(self) -> pl.LazyFrame:
+        """One row per agent's run in a session: the main conversation and each subagent, with parent, depth and spawn call."""
+        return self._frame("threads")
+
+    def messages(self, *, bodies: bool = False) -> pl.LazyFrame:
+        """One row per message in its place in a conversation; with `bodies` its JSON."""
+        return self._frame("messages", bodies=bodies)
+
+    def blocks(self, *, bodies: bool = False) -> pl.LazyFrame:
+        """One row per content block of a message; with `bodies` its text."""
+        return self._frame("blocks", bodies=bodies)
+
+    def tool_calls(self, *, bodies: bool = False) -> pl.LazyFrame:
+        """One row per tool call with its result; with `bodies` input and result."""
+        return self._frame("tool_calls", bodies=bodies)
+
+    def events(self) -> pl.LazyFrame:
+        """One row per event of a streamed answer."""
+        return self._frame("events")
+
+    def prompt_parts(self, *, bodies: bool = False) -> pl.LazyFrame:
+        """One row per system block or tool of each distinct prompt; with `bodies` its JSON."""
+        return self._frame("prompt_parts", bodies=bodies)
+
+    def sql(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Run a SELECT over the views, which are called and have columns as the frames; `?` or `$name` bind parameters.
+
+        Raises QueryError, with the place in the query, where it cannot be run or would do more than read.
+        """
+        whole = "*" in query or any(name in query.lower() for name in _BODIES)
+        return self._engine(whole=whole).asked(query, parameters)
+
+    def body(self, exchange_id: str, side: str) -> bytes | None:
+        """Return the exact bytes of the `request` or `response` of an exchange; None where there are none."""
+        return self._lookups().body(exchange_id, side)
+
+    def headers(self, exchange_id: str, side: str) -> list[tuple[str, str]]:
+        """Return the headers of the `request` or `response` of an exchange, secrets masked."""
+        return self._lookups().headers(exchange_id, side)
+
+    def message(self, node: str) -> dict[str, Any]:
+        """Return the JSON of a message: a `node` of `messages()`, `tip` or `reply` of an exchange."""
+        return self._lookups().message(node)
+
+    def conversation(self, node: str) -> list[dict[str, Any]]:
+        """Return the messages from the first one down to this one, each with its `node`."""
+        return self._lookups().conversation(node)
+
+    def export(
+        self,
+        folder: str | Path,
+        *,
+        format: str = "parquet",  # noqa: A002 - what it is called everywhere
+        since: datetime | None = None,
+        until: datetime | None = None,
+        session: str | None = None,
+        model: str | None = None,
+        bodies: bool = True,
+        progress: exporting.Progress = lambda _done, _all: None,
+    ) -> dict[str, int]:
+        """Write all grains below `folder`, as `parquet`, `jsonl` or `csv`, a file per grain and day (UTC).
+
+        Repeated, it writes only days that are new or have changed, so one that was stopped goes on. `bodies=False` leaves out
+        the columns of any length. `progress` is called with exchanges done and exchanges in all. Returns rows written by grain.
+        Raises AnalysisError where the folder holds something else, or cannot be written.
+        """
+        chosen = exporting.Chosen(since, until, session, model)
+        ask = self._engine(whole=bodies).frame
+        return exporting.export(ask, Path(folder), format, chosen, bodies=bodies, progress=progress)
+
+    def _lookups(self) -> Lookups:
+        source, engine = self._source, self._engine(whole=False)
+        if source is None:
+            raise AnalysisError("an exported folder has no bodies and headers; open the store for them")
+        return Lookups(lambda query: source.look(engine, query), source.dialect)
+
+    def _frame(self, grain: str, *, bodies: bool = False) -> pl.LazyFrame:
+        schema = GRAINS[grain].schema(bodies=bodies)
+
+        def scan(query: str, wanted: Mapping[str, pl.DataType], most: int | None) -> Any:
+            """Run the query when it is asked for: the engine of whole views is made with the first use."""
+            return self._engine(whole=bodies).scan(query, wanted, most)
+
+        return lazy(scan, grain, schema, _ORDER[grain])
+
+    def _engine(self, *, whole: bool) -> Engine:
+        if whole not in self._engines:
+            engine = Engine(self._source.scrubbed if self._source else str)
+            self._prepare(engine, whole)
+            self._engines[whole] = engine
+        return self._engines[whole]
+
+    def _facts(self) -> tuple[str, ...]:
+        found = self.sql(
+            "SELECT count(1) AS exchanges, min(started_at) AS oldest, max(started_at) AS newest FROM exchanges"
+        )
+        number, oldest, newest = found.row(0)
+        span = f"{oldest:%Y-%m-%d %H:%M} to {newest:%Y-%m-%d %H:%M} UTC" if number else "nothing captured yet"
+        return (self.place, self.way, f"{number:,} exchange{'' if number == 1 else 's'}", span)
+
+    def __repr__(self) -> str:
+        return f"<captures at {', '.join(self._facts())}>"
+
+    def _repr_html_(self) -> str:
+        names = ("place", "read", "exchanges", "from, to")
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{name}</th><td style='text-align:left'>{html.escape(fact)}</td></tr>"
+            for name, fact in zip(names, self._facts(), strict=True)
+        )
+        return f"<table><caption>captures of ccproxy</caption>{rows}</table>"
+
+    def close(self) -> None:
+        """Let go of the store."""
+        for engine in self._engines.values():
+            engine.close()
+        self._engines.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def of_source(source: Source) -> Capture:
+    """Return the captures of a store."""
+
+    def prepare(engine: Engine, whole: bool) -> None:
+        source.attach(engine)
+        views.make(engine, source, whole=whole)
+        engine.lock()
+
+    return Capture(source.place, source.way, prepare, source)
+
+
+def of_folder(folder: Path) -> Capture:
+    """Return the captures in a folder of Parquet."""
+
+    def prepare(engine: Engine, whole: bool) -> None:
+        views.make_of_folder(engine, folder, whole=whole)
+        engine.lock(folder)
+
+    return Capture(str(folder), "Parquet", prepare)

@@ -1,0 +1,144 @@
+"""The one door to DuckDB: a database in memory with a store attached to it, that only reads.
+
+Knows how the database is locked down, and how a query becomes a polars frame. Refuses to know what is in the store, and to load
+anything that is not signed. One SQLite library per process and file: whoever uses this never opens the store by another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+from duckdb.func import SPECIAL
+
+from analysis.errors import AnalysisError, QueryError
+
+VERSION = duckdb.__version__
+_BATCH = 100_000
+_CALLED = re.compile(r'"function_name":"([^"]*)"')
+_SCANS = (
+    "sqlite_",
+    "postgres_",
+    "query",
+    "duckdb_secrets",
+    "which_secret",
+)  # they would go around the views, to any file
+Failure = duckdb.Error
+
+
+class Engine:
+    """A DuckDB of its own. Made open; `lock` closes it to everything but reading what is in it.
+
+    `scrubbed` is applied to every sentence of DuckDB's before anybody sees it: it takes passwords out.
+    """
+
+    def __init__(self, scrubbed: Callable[[str], str] = str) -> None:
+        self._scrubbed = scrubbed
+        self._db = duckdb.connect(
+            config={
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "allow_unsigned_extensions": "false",
+                "preserve_insertion_order": "false",
+            }
+        )
+        self._db.execute("SET GLOBAL TimeZone = 'UTC'")
+        self._open = threading.Lock()
+
+    def load(self, extension: Path) -> None:
+        """Load a scanner from its file. Raises AnalysisError where DuckDB refuses it."""
+        self.run(f"LOAD {quoted(str(extension))}")
+
+    def install(self, name: str) -> None:
+        """Fetch a scanner from DuckDB's own server, and load it. Only where a setting allows it."""
+        self.run(f"INSTALL {name}")
+        self.run(f"LOAD {name}")
+
+    def run(self, statement: str) -> None:
+        """Run a statement of ours."""
+        with self.said():
+            self._db.execute(statement)
+
+    def function(self, name: str, function: Callable[..., Any], takes: list[str], gives: str) -> None:
+        """Make a Python function known to SQL; null goes in and comes out like any other value."""
+        with self.said():
+            self._db.create_function(
+                name, function, [duckdb.sqltype(kind) for kind in takes], duckdb.sqltype(gives), null_handling=SPECIAL
+            )
+
+    def copy(self, table: str, stream: Any) -> None:
+        """Make a table of an Arrow stream."""
+        with self.said():
+            self._db.register("arriving", stream)
+            self._db.execute(f"CREATE TABLE {table} AS SELECT * FROM arriving")
+            self._db.unregister("arriving")
+
+    def lock(self, folder: Path | None = None) -> None:
+        """From now on nothing but what is attached, and files below `folder`, can be read, and nothing can be set."""
+        if folder is not None:
+            self.run(f"SET allowed_directories = [{quoted(f'{folder}/')}]")
+        self.run("SET enable_external_access = false")
+        self.run("SET lock_configuration = true")
+
+    def frame(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Run a query and return what it gives."""
+        with self.said(), contextlib.closing(self._cursor()) as cursor:
+            return pl.DataFrame(cursor.sql(query, params=parameters))
+
+    def asked(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Run somebody's query: one statement that reads, and nothing else. Raises QueryError where it is anything else."""
+        with self.said(QueryError):
+            statements = self._db.extract_statements(query)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise QueryError("a query is one SELECT statement; it can change nothing, and read nothing but the views")
+        self._refuse_scans(query)
+        with self.said(QueryError), contextlib.closing(self._cursor()) as cursor:
+            return pl.DataFrame(cursor.sql(query, params=parameters))
+
+    def _refuse_scans(self, query: str) -> None:
+        [(tree,)] = self.frame("SELECT json_serialize_sql($query::VARCHAR)", {"query": query}).rows()
+        if not tree.startswith('{"error":false'):
+            raise QueryError("a query is a SELECT statement; this one cannot be looked through")
+        for name in _CALLED.findall(tree):
+            if name.lower().startswith(_SCANS):
+                raise QueryError(f"a query reads the views, and nothing by {name}")
+
+    def scan(self, query: str, schema: Mapping[str, pl.DataType], most: int | None) -> Iterator[pl.DataFrame]:
+        """Yield what a query gives, in pieces, with exactly these columns and types; at most so many rows."""
+        limited = query if most is None else f"SELECT * FROM ({query}) LIMIT {int(most)}"
+        with self.said(), contextlib.closing(self._cursor()) as cursor:
+            found = pl.DataFrame(cursor.sql(limited))
+        for piece in found.iter_slices(_BATCH) if found.height > _BATCH else [found]:
+            yield piece.cast(dict(schema)).select(list(schema))  # type: ignore[arg-type]
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._open:
+            return self._db.cursor()
+
+    @contextlib.contextmanager
+    def said(self, kind: type[AnalysisError] = AnalysisError) -> Iterator[None]:
+        """Say in a sentence, and without passwords, what DuckDB says."""
+        try:
+            yield
+        except duckdb.Error as error:
+            raise kind(_sentence(self._scrubbed(str(error)))) from None
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._db.close()
+
+
+def _sentence(text: str) -> str:
+    """Return what DuckDB says, the place in the query included, without its hints about extensions."""
+    return text.replace("\n\n", "\n").strip()
+
+
+def quoted(text: str) -> str:
+    """Return a text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,260 @@
+"""What can be attached: an SQLite store, a PostgreSQL store, a copy of either, a folder of Parquet.
+
+Each knows how it gets into an engine, and how its own database is asked where that is faster: the scanners push no filter into
+SQLite, so look-ups by index and walks along the tree are its own queries. Refuses to know what the views make of it.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+
+from analysis import arrow
+from analysis.engine import VERSION, Engine, quoted
+from analysis.errors import AnalysisError
+from analysis.extensions import Extension, find
+from ccproxy.stores.postgres.address import Address
+
+NAME = "store"  # what the attached database is called in SQL
+APPLICATION_ID = 0x63637078  # of SQLite files that are ours; see ccproxy.stores.sqlite
+SCHEMA_VERSIONS = {"sqlite": 3, "postgres": 2}  # the newest migrations, which the views are written for
+COPIED = ("exchanges", "nodes", "blocks", "blobs", "preamble_parts", "timelines")
+_TABLE = re.compile(rf"\b(FROM|JOIN) ({'|'.join(COPIED)})\b")
+_ASKING_S = 900
+
+
+class Source(Protocol):
+    """A store that views can be laid over. `place` is for people; `way` says how it is read."""
+
+    place: str
+    way: str
+    dialect: str
+
+    def scrubbed(self, text: str, /) -> str:
+        """Return a text without a password."""
+
+    def attach(self, engine: Engine) -> None:
+        """Bring it into the engine. Raises AnalysisError, without a password in it, where that cannot be done."""
+
+    def table(self, name: str) -> str:
+        """Return the name of a table of the store in SQL."""
+
+    def ask(self, query: str) -> str:
+        """Return the table expression for a query that the store's own database answers. All its columns may come as text."""
+
+    def hex(self, column: str) -> str:
+        """Return the expression for bytes as lower-case hex, in the store's own SQL."""
+
+    def look(self, engine: Engine, query: str) -> pl.DataFrame:
+        """Return what the store's own database answers, bodies and headers included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Where scanners are looked for. `download` allows DuckDB to fetch one."""
+
+    folder: Path | None
+    home: Path
+    download: bool = False
+
+    def scanner(self, name: str) -> Extension | None:
+        """Return the scanner, where there is one."""
+        return find(name, VERSION, self.folder, self.home)
+
+
+class SqliteSource:
+    """A file, attached read-only."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path, finding: Finding) -> None:
+        self.place = str(path)
+        self.way = "attached"
+        self._path = path
+        self._finding = finding
+
+    def scrubbed(self, text: str, /) -> str:
+        """Return the text: there is no password in it."""
+        return text
+
+    def attach(self, engine: Engine) -> None:
+        """Attach the file, and see that it is a store of this version."""
+        if not self._path.is_file():  # DuckDB would notice only later
+            raise AnalysisError(
+                f"there is no store at {self.place}; `ccproxy serve` makes one, `analysis.demo()` has one to try"
+            )
+        _load(engine, "sqlite_scanner", self._finding)
+        engine.run(f"ATTACH {quoted(str(self._path))} AS {NAME} (TYPE sqlite, READ_ONLY)")
+        try:
+            found = self.look(
+                engine, "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
+            )
+        except AnalysisError as error:
+            raise AnalysisError(f"{self.place} is not a store of ccproxy, or cannot be read: {error}") from None
+        owner, version = (int(value) for value in found.row(0))
+        if owner != APPLICATION_ID:
+            raise AnalysisError(f"{self.place} is a database of some other program")
+        _check_version(self.place, version, SCHEMA_VERSIONS["sqlite"])
+
+    def table(self, name: str) -> str:
+        """Return the name of a table."""
+        return f"{NAME}.{name}"
+
+    def ask(self, query: str) -> str:
+        """Return the expression by which SQLite answers."""
+        return f"sqlite_query('{NAME}', $ask${query}$ask$)"
+
+    def hex(self, column: str) -> str:
+        """Return the expression in SQLite's words."""
+        return f"lower(hex({column}))"
+
+    def look(self, engine: Engine, query: str) -> pl.DataFrame:
+        """Ask through the engine."""
+        return engine.frame(f"SELECT * FROM {self.ask(query)}")
+
+
+class PostgresSource:
+    """A database, attached read-only."""
+
+    dialect = "postgres"
+
+    def __init__(self, dsn: str, finding: Finding) -> None:
+        self._address = Address(dsn)
+        self.place = self._address.place
+        self.way = "attached"
+        self._finding = finding
+        self._schema = "public"
+
+    def scrubbed(self, text: str, /) -> str:
+        """Return a text without the password."""
+        return self._address.scrubbed(text)
+
+    def attach(self, engine: Engine) -> None:
+        """Attach the database, its password kept apart, and see that it is a store of this version."""
+        _load(engine, "postgres_scanner", self._finding)
+        said = connection_parameters(self._address)
+        secret = {name: said.pop(name) for name in ("password", "passfile") if name in said}
+        values = "".join(f", {name.upper()} {quoted(value)}" for name, value in secret.items())
+        engine.run(f"CREATE SECRET store_secret (TYPE postgres{values})")
+        text = " ".join(f"{name}={_escaped(value)}" for name, value in said.items())
+        engine.run(f"ATTACH {quoted(text)} AS {NAME} (TYPE postgres, SECRET store_secret, READ_ONLY)")
+        self._schema = self.look(engine, "SELECT current_schema() AS name").item() or "public"
+        mark = self.look(engine, _MARK)
+        if mark.is_empty() or mark.item() != "ccproxy":
+            raise AnalysisError(f"there is no store at {self.place} yet: `ccproxy serve` makes one")
+        version = self.look(engine, "SELECT max(version) AS version FROM schema_version").item()
+        _check_version(self.place, int(version or 0), SCHEMA_VERSIONS["postgres"])
+
+    def table(self, name: str) -> str:
+        """Return the name of a table."""
+        return f'{NAME}."{self._schema}".{name}'
+
+    def ask(self, query: str) -> str:
+        """Return the expression by which the server answers."""
+        return f"postgres_query('{NAME}', $ask${query}$ask$)"
+
+    def hex(self, column: str) -> str:
+        """Return the expression in PostgreSQL's words."""
+        return f"encode({column}, 'hex')"
+
+    def look(self, engine: Engine, query: str) -> pl.DataFrame:
+        """Ask through the engine."""
+        return engine.frame(f"SELECT * FROM {self.ask(query)}")
+
+
+class CopiedSource:
+    """A store of which a copy is made by Arrow, for where DuckDB's scanners are not to be had."""
+
+    def __init__(self, dialect: str, place: str, reader: Callable[[str], Any], check: Callable[[], int]) -> None:
+        """`reader` gives an Arrow stream of a query, `check` the store's schema version."""
+        self.dialect = dialect
+        self.place = place
+        self.way = "copied by Arrow"
+        self._reader = reader
+        self._check = check
+        self._folder = tempfile.TemporaryDirectory(prefix="ccproxy-analysis-")
+
+    def scrubbed(self, text: str, /) -> str:
+        """Return the text: its reader has taken passwords out."""
+        return text
+
+    def attach(self, engine: Engine) -> None:
+        """Copy what the views need into a file of the engine's own, which goes with this object."""
+        _check_version(self.place, self._check(), SCHEMA_VERSIONS[self.dialect])
+        engine.run(f"ATTACH {quoted(str(Path(self._folder.name) / f'{id(engine)}.duckdb'))} AS {NAME}")
+        for table in COPIED:
+            engine.copy(f"{NAME}.{table}", self._reader(f"SELECT * FROM {table}"))
+
+    def table(self, name: str) -> str:
+        """Return the name of a table."""
+        return f"{NAME}.{name}"
+
+    def ask(self, query: str) -> str:
+        """Return the query itself, over the copy: that is DuckDB's own."""
+        return "(" + _TABLE.sub(rf"\1 {NAME}.\2", query) + ")"
+
+    def hex(self, column: str) -> str:
+        """Return the expression in DuckDB's words."""
+        return f"lower(hex({column}))"
+
+    def look(self, engine: Engine, query: str) -> pl.DataFrame:
+        """Ask the database of which this is a copy: bodies and headers are not copied."""
+        return pl.DataFrame(self._reader(query))
+
+
+_MARK = "SELECT obj_description(to_regclass('schema_version')) AS mark"
+
+
+def sqlite_source(path: Path, finding: Finding) -> Source:
+    """Return the source for a file: attached where a scanner is found or may be fetched, else copied."""
+    if finding.scanner("sqlite_scanner") or finding.download:
+        return SqliteSource(path, finding)
+    if not path.is_file():
+        raise AnalysisError(f"there is no store at {path}; `ccproxy serve` makes one, `analysis.demo()` has one to try")
+    store = arrow.sqlite(path)
+    return CopiedSource("sqlite", str(path), store.stream, lambda: int(store.value("PRAGMA user_version")))
+
+
+def postgres_source(dsn: str, finding: Finding) -> Source:
+    """Return the source for a database: attached where a scanner is found or may be fetched, else copied."""
+    if finding.scanner("postgres_scanner") or finding.download:
+        return PostgresSource(dsn, finding)
+    address = Address(dsn)
+    store = arrow.postgres(address, connection_parameters(address))
+    version = "SELECT max(version) FROM schema_version"
+    return CopiedSource("postgres", address.place, store.stream, lambda: int(store.value(version)))
+
+
+def connection_parameters(address: Address) -> dict[str, str]:
+    """Return what to connect with, password included: a connection that reads, and may take its time."""
+    said = {name: str(value) for name, value in address.parameters(write=False).items()}
+    said["options"] = f"{said['options']} -c statement_timeout={_ASKING_S}s"
+    return said
+
+
+def _load(engine: Engine, name: str, finding: Finding) -> None:
+    found = finding.scanner(name)
+    if found:
+        engine.load(found.path)
+    else:
+        engine.install(name.removesuffix("_scanner"))
+
+
+def _check_version(place: str, version: int, newest: int) -> None:
+    if version > newest:
+        raise AnalysisError(
+            f"{place} was written by a newer ccproxy (schema {version}, this one knows {newest}); upgrade ccproxy"
+        )
+    if version < newest:
+        raise AnalysisError(f"{place} was written by an older ccproxy; `ccproxy db migrate` brings it up to date")
+
+
+def _escaped(value: str) -> str:
+    """Return a value as libpq reads it."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
