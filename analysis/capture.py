@@ -21,7 +21,7 @@ from analysis.frames import lazy
 from analysis.looking import Lookups
 from analysis.sources import Source
 
-_BODIES = frozenset(column.name for grain in GRAINS.values() for column in grain.columns if column.body)
+_BODIES = frozenset({"*", *(column.name for grain in GRAINS.values() for column in grain.columns if column.body)})
 _ORDER = {
     "exchanges": "exchange_id",
     "sessions": "started_at, session_id",
@@ -88,8 +88,8 @@ class Capture:
 
         Raises QueryError, with the place in the query, where it cannot be run or would do more than read.
         """
-        whole = "*" in query or any(name in query.lower() for name in _BODIES)
-        return self._engine(whole=whole).asked(query, parameters)
+        spoken_of = self._engine(whole=False).columns(query)
+        return self._engine(whole=not _BODIES.isdisjoint(spoken_of)).asked(query, parameters)
 
     def body(self, exchange_id: str, side: str) -> bytes | None:
         """Return the exact bytes of the `request` or `response` of an exchange; None where there are none."""

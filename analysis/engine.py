@@ -21,6 +21,7 @@ from analysis.errors import AnalysisError, QueryError
 
 VERSION = duckdb.__version__
 _BATCH = 100_000
+_NAMED, _QUOTED, _STAR = re.compile(r'"column_names":\[([^\]]*)\]'), re.compile(r'"([^"]*)"'), '"type":"STAR"'
 _CALLED = re.compile(r'"function_name":"([^"]*)"')
 _SCANS = (
     "sqlite_",
@@ -92,22 +93,27 @@ class Engine:
             return pl.DataFrame(cursor.sql(query, params=parameters))
 
     def asked(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pl.DataFrame:
-        """Run somebody's query: one statement that reads, and nothing else. Raises QueryError where it is anything else."""
+        """Run somebody's query, which `columns` has looked through."""
+        with self.said(QueryError), contextlib.closing(self._cursor()) as cursor:
+            return pl.DataFrame(cursor.sql(query, params=parameters))
+
+    def columns(self, query: str) -> set[str]:
+        """Return the names of columns that somebody's query speaks of, `*` among them where it asks for all.
+
+        Raises QueryError where it is anything but one statement that reads the views.
+        """
         with self.said(QueryError):
             statements = self._db.extract_statements(query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise QueryError("a query is one SELECT statement; it can change nothing, and read nothing but the views")
-        self._refuse_scans(query)
-        with self.said(QueryError), contextlib.closing(self._cursor()) as cursor:
-            return pl.DataFrame(cursor.sql(query, params=parameters))
-
-    def _refuse_scans(self, query: str) -> None:
         [(tree,)] = self.frame("SELECT json_serialize_sql($query::VARCHAR)", {"query": query}).rows()
         if not tree.startswith('{"error":false'):
             raise QueryError("a query is a SELECT statement; this one cannot be looked through")
         for name in _CALLED.findall(tree):
             if name.lower().startswith(_SCANS):
                 raise QueryError(f"a query reads the views, and nothing by {name}")
+        names = {name.lower() for path in _NAMED.findall(tree) for name in _QUOTED.findall(path)}
+        return names | {"*"} if _STAR in tree else names
 
     def scan(self, query: str, schema: Mapping[str, pl.DataType], most: int | None) -> Iterator[pl.DataFrame]:
         """Yield what a query gives, in pieces, with exactly these columns and types; at most so many rows."""

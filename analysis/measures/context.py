@@ -132,7 +132,8 @@ def context(exchanges: Frame, messages: Frame, blocks: Frame, prompt_parts: Fram
     tree = Tree.of(messages, requests["session_id"], requests["tip"])
     held, given = _pieces(blocks, tree).filter(pl.col("weight") > 0), _given(prompt_parts, requests["preamble"])
     kinds = _kinds(held, given)
-    rows = _rows(requests, tree, _by("place", held, kinds), _by("preamble", given, kinds), unknown=len(kinds) - 1)
+    known = kinds.head(-1)
+    rows = _rows(requests, tree, _by("place", held, known), _by("preamble", given, known), unknown=len(known))
     weight = pl.col("weight")
     return (
         rows.lazy()

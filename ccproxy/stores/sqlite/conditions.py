@@ -19,6 +19,7 @@ ALL = "1"
 WENT_WRONG = "(state IN ('failed', 'interrupted') OR status >= 400 OR api_error IS NOT NULL)"
 _LOWER = {ord(letter): letter.lower() for letter in string.ascii_uppercase}
 _COLUMNS = {"state": "state", "session": "session_id", "kind": "kind", "provider": "provider"}
+_NARROW = ("session", "project", "agent", "statuses", "since", "until")  # what leaves few rows, most likely
 _WITHIN = (
     # The nodes of the session that is asked for: from its exchanges up to the roots of their conversations.
     "mine (digest, parent) AS MATERIALIZED (SELECT digest, parent FROM nodes WHERE digest IN"
@@ -31,12 +32,14 @@ def where(wanted: Filter, names: Names) -> tuple[str, Parameters]:
     """Return the condition for rows of `exchanges`, and its parameters. `names` gives the different values of a column among the
     rows with a value of another one: these are few and looked up by index."""
     terms, parameters = [ALL], Parameters()
+    narrow = any(getattr(wanted, name) not in (None, ()) for name in _NARROW)
+    wide = "+" if narrow else ""  # SQLite's way to say: do not look this up, other terms leave fewer rows
     for name, column in _COLUMNS.items():
         if (value := getattr(wanted, name)) is not None:
-            terms.append(f"{column} = :{name}")
+            terms.append(f"{'' if name in _NARROW else wide}{column} = :{name}")
             parameters[name] = value
     if wanted.model is not None:
-        terms.append(_of_model(wanted.model, names, parameters))
+        terms.append(_of_model(wanted.model, names, parameters, wide))
     if wanted.project is not None:
         terms.append(_among("cwd", [name for name in names("cwd") if _has(name, wanted.project)], parameters))
     if wanted.agent is not None:
@@ -56,17 +59,17 @@ def where(wanted: Filter, names: Names) -> tuple[str, Parameters]:
     return " AND ".join(terms), parameters
 
 
-def _of_model(piece: str, names: Names, parameters: Parameters) -> str:
+def _of_model(piece: str, names: Names, parameters: Parameters, wide: str) -> str:
     """Return the condition for a piece of the requested or the routed model's name. Where a model was not routed both are the
     same, so nearly always the routed one decides, which has an index."""
     whole = [name for name in names("routed_model") if _has(name, piece)]
-    terms = [_among("routed_model", whole, parameters)]
+    terms = [_among(f"{wide}routed_model", whole, parameters)]
     for routed in [None, *names("routed_model")]:
         if routed not in whole:
             asked = [name for name in names("requested_model", routed_model=routed) if _has(name, piece)]
             if asked:
                 terms.append(
-                    f"(routed_model IS :{_named(routed, parameters)} AND {_among('requested_model', asked, parameters)})"
+                    f"({wide}routed_model IS :{_named(routed, parameters)} AND {_among('requested_model', asked, parameters)})"
                 )
     return f"({' OR '.join(terms)})"
 
