@@ -30,11 +30,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Grain:
-    """A kind of row: its name, what one row is, and its columns in order."""
+    """A kind of row: its name, what one row is, its columns, and the columns by which rows are in order."""
 
     name: str
     row: str
     columns: tuple[Column, ...]
+    order: tuple[str, ...]
 
     def schema(self, *, bodies: bool = False) -> dict[str, Type]:
         """Return name and type of each column; those of any length only with `bodies`."""
@@ -126,6 +127,7 @@ EXCHANGES = Grain(
         ("reply", TEXT, "", "the answer: a `node` of messages", "store"),
         ("preamble", TEXT, "", "its system blocks and tools: a `preamble` of prompt_parts", "store"),
     ),
+    order=("exchange_id",),
 )  # fmt: skip
 
 _SUMS = (
@@ -164,6 +166,7 @@ SESSIONS = Grain(
         ("client_version", TEXT, "", "version of the client, the newest", "wire: user-agent"),
         *_SUMS,
     ),
+    order=("started_at", "session_id"),
 )
 
 THREADS = Grain(
@@ -193,6 +196,7 @@ THREADS = Grain(
         ("model_ms", REAL, "ms", "time that its exchanges ran, summed", "rule: sum"),
         *_SUMS,
     ),
+    order=("started_at", "thread_id"),
 )
 
 MESSAGES = Grain(
@@ -210,6 +214,7 @@ MESSAGES = Grain(
         ("characters", WHOLE, "characters", "their characters", "rule: sum"),
         Column("json", TEXT, "JSON", "the message as first seen, without `cache_control`", "wire", body=True),
     ),
+    order=("exchange_id", "depth", "node"),
 )
 
 BLOCKS = Grain(
@@ -226,6 +231,7 @@ BLOCKS = Grain(
         ("characters", WHOLE, "characters", "length of the text", "rule"),
         Column("text", TEXT, "", "the text; of a call its input as JSON; null for images", "wire", body=True),
     ),
+    order=("node", "position"),
 )
 
 TOOL_CALLS = Grain(
@@ -256,6 +262,7 @@ TOOL_CALLS = Grain(
         Column("input", TEXT, "JSON", "the input", "wire", body=True),
         Column("result", TEXT, "", "the text of the result", "wire", body=True),
     ),
+    order=("exchange_id", "tool_use_id"),
 )  # fmt: skip
 
 EVENTS = Grain(
@@ -270,6 +277,7 @@ EVENTS = Grain(
         ("kind", TEXT, "", "type of the event; of a content_block_delta the type of its delta", "wire"),
         ("bytes", WHOLE, "bytes", "length of its data", "wire"),
     ),
+    order=("exchange_id", "position"),
 )
 
 PROMPT_PARTS = Grain(
@@ -284,6 +292,7 @@ PROMPT_PARTS = Grain(
         ("bytes", WHOLE, "bytes", "length of its JSON", "store"),
         Column("json", TEXT, "JSON", "the part as first seen", "wire", body=True),
     ),
+    order=("preamble", "position"),
 )
 
 GRAINS: dict[str, Grain] = {
@@ -312,3 +321,25 @@ def type_name(kind: Type) -> str:
     """Return a type as a person would say it."""
     names: dict[Type, str] = {TEXT: "text", WHOLE: "integer", REAL: "number", YES_NO: "true/false", MOMENT: "time"}
     return names.get(kind, "list of texts")
+
+
+def document() -> str:
+    """Return the dictionary as the page `analysis/COLUMNS.md`."""
+    parts = [
+        "# Columns\n",
+        "What each frame of `analysis`, each view of `cap.sql` and each exported file holds. Made from",
+        "`analysis/dictionary.py`; columns in *italics* can be long, and frames have them with `bodies=True` only.\n",
+    ]
+    for grain in GRAINS.values():
+        parts += [
+            f"## {grain.name}\n",
+            f"One row per {grain.row}.\n",
+            "| column | type | unit | meaning | from |",
+            "|---|---|---|---|---|",
+        ]
+        for column in grain.columns:
+            name = f"*{column.name}*" if column.body else f"`{column.name}`"
+            cells = (name, type_name(column.type), column.unit, column.meaning, column.source)
+            parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        parts.append("")
+    return "\n".join(parts)

@@ -1,0 +1,12 @@
+"""The page latency."""
+
+from __future__ import annotations
+
+import panel as pn
+
+from dashboards.view import View
+
+
+def page(view: View) -> list[pn.viewable.Viewable]:
+    """Return the page."""
+    return [view.html("empty.html", title="latency", sentence="", command="")]
