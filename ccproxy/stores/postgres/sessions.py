@@ -30,17 +30,6 @@ tree (digest, parent, role, message) AS (
   UNION SELECT n.digest, n.parent, n.role, n.message FROM tree JOIN nodes n ON n.digest = tree.parent
 ) SELECT digest, parent, role, message FROM tree
 """
-_NEWEST_OF_SOME = (
-    "SELECT session_id FROM exchanges WHERE session_id IS NOT NULL AND {condition}"
-    " GROUP BY session_id ORDER BY max(started_at) DESC, session_id"
-)
-# From session to session along the index: a session has many exchanges.
-_NEWEST_OF_ALL = (
-    "WITH RECURSIVE session (id) AS (SELECT min(session_id) FROM exchanges UNION ALL"
-    " SELECT (SELECT min(session_id) FROM exchanges WHERE session_id > session.id) FROM session WHERE id IS NOT NULL)"
-    " SELECT id AS session_id FROM session WHERE id IS NOT NULL AND {condition}"
-    " ORDER BY (SELECT max(started_at) FROM exchanges WHERE session_id = session.id) DESC, id"
-)
 _FIRST_SAID = """
 WITH RECURSIVE line (digest, parent, role, depth) AS (
   SELECT digest, parent, role, depth FROM nodes WHERE digest = (SELECT tip FROM exchanges
@@ -61,8 +50,11 @@ class Sessions(Filtering):
             condition += f" AND session_id IN ({conditions.sessions_in_which_it_stood(phrases)})"
             parameters |= conditions.searched(phrases)
         with self.snapshot():
-            newest = _NEWEST_OF_ALL if wanted == Filter() else _NEWEST_OF_SOME
-            rows = self.rows(newest.format(condition=condition), parameters)
+            rows = self.rows(
+                f"SELECT session_id FROM exchanges WHERE session_id IS NOT NULL AND {condition}"
+                " GROUP BY session_id ORDER BY max(started_at) DESC, session_id",
+                parameters,
+            )
             ids = [row["session_id"] for row in rows]
             chosen = ids[offset : offset + limit]
             return Page([self._session(key) for key in chosen], len(ids), len(ids) > offset + limit)

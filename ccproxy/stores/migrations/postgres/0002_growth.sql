@@ -3,6 +3,10 @@
 ALTER TABLE exchanges ADD COLUMN tool_durations text;  -- as the client measured the tools of the turn before: `Read=37;Bash=742`, in ms
 ALTER TABLE exchanges ADD COLUMN compaction text;      -- auto | manual | reactive: what brought the client to have the history summarised
 
+-- With the id, so that a page of a time span is found in the index alone.
+DROP INDEX exchanges_by_start;
+CREATE INDEX exchanges_by_start ON exchanges (started_at, id);
+
 -- The exchange that brought a message: whose answer it is, else the first request that ended with it or below it.
 ALTER TABLE blocks ADD COLUMN exchange text COLLATE "C";
 CREATE TABLE carriers (node bytea PRIMARY KEY, exchange text COLLATE "C" NOT NULL);
