@@ -8,7 +8,7 @@ test: what came is in the stand-in's `requests`, what each answer cost is `scrip
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,9 @@ class ClaudeScript:
     turns: int = 1
     subagent: str | None = None
     spent: list[tuple[str, Usage]] = field(default_factory=list)
+    counts: Callable[[Request], Usage] | None = (
+        None  # what a request costs; None: figures that tell which answer it was
+    )
 
     def __call__(self, request: Request) -> Answer:
         """Answer one request."""
@@ -71,7 +74,7 @@ class ClaudeScript:
         return self._said(request, "subagent", FIRST_SUBAGENT_NUMBER + done, block)
 
     def _said(self, request: Request, kind: str, number: int, *blocks: Block) -> Answer:
-        usage = Usage.numbered(number)
+        usage = self.counts(request) if self.counts else Usage.numbered(number)
         self.spent.append((kind, usage))
         return message_answer(request, blocks, usage=usage, id=_id("msg_", request, number))
 

@@ -34,7 +34,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(store: Path | str, home: Path, environ: Mapping[str, str] | None = None, *, plain: bool = False) -> Iterator[str]:
+def running(
+    store: Path | str, home: Path, environ: Mapping[str, str] | None = None, *, plain: bool = False
+) -> Iterator[str]:
     """Run the dashboard over a store; yield its base URL. `plain` runs it as `panel serve dashboards` does."""
     home.mkdir(parents=True, exist_ok=True)
     port = free_port()
@@ -42,10 +44,10 @@ def running(store: Path | str, home: Path, environ: Mapping[str, str] | None = N
     if plain:
         folder = Path(__file__).resolve().parents[2] / "dashboards"
         command = [sys.executable, "-m", "panel", "serve", str(folder), "--port", str(port), "--address", "127.0.0.1"]
+    place = {"DB_PATH": str(store)} if isinstance(store, Path) else {"DB_TYPE": "postgres", "DATABASE_URL": store}
     variables = {
         "PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "DASHBOARD_PORT": str(port), "PYTHONUNBUFFERED": "1",
-        "PORT": str(free_port()), **({"DB_PATH": str(store)} if isinstance(store, Path) else {"DB_TYPE": "postgres", "DATABASE_URL": store}),
-        **(environ or {}),
+        "PORT": str(free_port()), **place, **(environ or {}),
     }  # fmt: skip
     log = home / f"dashboard-{port}.log"
     with log.open("wb") as out:
