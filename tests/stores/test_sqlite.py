@@ -12,7 +12,8 @@ import pytest
 
 from ccproxy.errors import StoreBusyError, StoreError
 from ccproxy.records import Position
-from ccproxy.stores.sqlite import APPLICATION_ID, SqliteStore
+from ccproxy.stores.contract import Filter
+from ccproxy.stores.sqlite import APPLICATION_ID, SqliteStore, file
 from tests.support.entries import Session, captured, exchange_id, fill
 
 LONG_S = 30.0
@@ -230,3 +231,29 @@ def test_a_failed_batch_leaves_the_store_usable(store: SqliteStore) -> None:
         store.write(entries, [])
     assert not store.db.in_transaction
     store.write([], [Position("w", 1, 1)])
+
+
+def test_a_store_gets_the_indexes_of_a_large_one_when_it_is_one(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small store does without them; lists and totals are the same before and after."""
+    exchanges = list(Session().exchanges(6))
+    fill(store, exchanges[:4])
+    assert not store.is_large()
+    wanted = [
+        Filter(),
+        Filter(model="TEST"),
+        Filter(model="nothing"),
+        Filter(state="complete"),
+        Filter(project="x", model="e"),
+    ]
+    before = [store.listing(one, limit=10) for one in wanted]
+    monkeypatch.setattr(file, "LARGE", 5)
+    fill(store, exchanges[4:])
+    assert store.is_large()
+    with contextlib.closing(SqliteStore(path, write=True)) as again:
+        assert again.grow()
+    after = [store.listing(one, limit=10) for one in wanted]
+    assert [page.total for page in before] == [4, 4, 0, 4, 0]
+    assert [page.total for page in after] == [6, 6, 0, 6, 0]
+    assert [row["id"] for row in after[1].rows][2:] == [row["id"] for row in before[1].rows]

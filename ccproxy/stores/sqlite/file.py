@@ -20,6 +20,7 @@ APPLICATION_ID = (
 )
 BUSY_S = 2.0
 CACHE_KB = 4096
+LARGE = 10_000  # exchanges; up to here a look at all of them takes some 20 ms
 ORIGINAL_COLUMNS = ("id", "timestamp", "method", "endpoint", "headers", "body", "response")
 _PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 _PRIMARY_CODE = 0xFF  # the part of an error code that names its class
@@ -98,6 +99,24 @@ class SqliteFile:
         """Return what the file says of itself under this name."""
         value: int = self.db.execute(f"PRAGMA {pragma}").fetchone()[0]
         return value
+
+    def is_large(self) -> bool:
+        """Tell whether the store has grown so much that it has the indexes of a large one."""
+        found = self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'exchanges_by_model'").fetchone()
+        return found is not None
+
+    def grow(self) -> bool:
+        """Give the store the indexes of a large one, where it is large; return whether it has them."""
+        if self.is_large():
+            return True
+        query = "SELECT 1 FROM settings WHERE key = 'exchanges' AND CAST(value AS INTEGER) >= ?"
+        if self.db.execute(query, (LARGE,)).fetchone() is None:
+            return False
+        script = (resources.files("ccproxy.stores.sqlite") / "large.sql").read_text()
+        with self.transaction():
+            for statement in _statements(script) if not self.is_large() else ():
+                self.db.execute(statement)
+        return True
 
     def _migrate(self) -> None:
         for number, script in _migrations():

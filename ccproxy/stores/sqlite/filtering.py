@@ -18,7 +18,15 @@ class Filtering(SqliteFile):
         return conditions.where(wanted, self._names)
 
     def _names(self, column: str, **among: str | None) -> list[str]:
-        """Return the different values of a column, from value to value along its index; `among` the rows with another value."""
+        """Return the different values of a column; `among` the rows with another value."""
+        if not self.is_large():
+            given = "".join(f" AND {name} IS :{name}" for name in among)
+            rows = self.db.execute(f"SELECT DISTINCT {column} FROM exchanges WHERE {column} IS NOT NULL{given}", among)
+            return [row[0] for row in rows]
+        return self._names_by_index(column, among)
+
+    def _names_by_index(self, column: str, among: dict[str, str | None]) -> list[str]:
+        """Go from value to value along the column's index."""
         given = "".join(f" AND {name} IS :{name}" for name in among)
         query = f"SELECT min({column}) FROM exchanges WHERE {column} > :last{given}"
         found: list[str] = []

@@ -63,7 +63,7 @@ class Listing(Filtering):
     def _total(self, condition: str, parameters: conditions.Parameters) -> int:
         query = f"SELECT count(*) FROM exchanges WHERE {condition}"
         if condition == conditions.ALL:  # to count a million rows takes too long
-            query = "SELECT exchanges FROM tallies"
+            query = "SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'exchanges'"
         total: int = self.db.execute(query, parameters).fetchone()[0]
         return total
 

@@ -25,6 +25,7 @@ class Writing(SqliteFile):
         super().__init__(path, write=write)
         self._known: dict[bytes, None] = {}
         self._upsert = _upsert("exchanges", self.columns)
+        self._grown = False
 
     def write(self, entries: Sequence[Entry], positions: Iterable[Position]) -> None:
         """Put entries and positions into the store in one transaction."""
@@ -36,6 +37,9 @@ class Writing(SqliteFile):
                 "INSERT OR REPLACE INTO journal_positions VALUES (?, ?, ?)",
                 [(position.writer, position.segment, position.offset) for position in positions],
             )
+        if entries and not self._grown:
+            with errors(self.path):
+                self._grown = self.grow()
         self._known |= fresh  # only now is it sure that they are stored
         while len(self._known) > KNOWN_DIGESTS:
             del self._known[next(iter(self._known))]
