@@ -16,6 +16,7 @@ import click
 from ccproxy import __version__
 from ccproxy.cli import (
     configuring,
+    demonstrating,
     doctor,
     ingesting,
     keeping,
@@ -331,6 +332,26 @@ def export(
     """
     chosen = {"since": since, "until": until, "session": session, "model": model, "bodies": not no_bodies}
     taking.export(_settings(config_file, **_storage(db_path)), folder, format=form, **chosen)
+
+
+@main.command("demo")
+@_config_option
+@click.option("--db", "db_path", metavar="PATH", help="Keep it in this file.  [default: demo.db beside your store]")
+@click.option("--again", is_flag=True, help="Make it anew, where it is there already.")
+@click.option("--quiet", is_flag=True, help="Print where it is, and nothing else.")
+@_plain_errors
+def demo_command(config_file: Path | None, db_path: str | None, again: bool, quiet: bool) -> None:
+    """Make a store with a made-up week in it.
+
+    Some forty sessions of Claude Code, played through the proxy itself; nothing leaves this machine. What is there already
+    is kept.
+
+    \b
+    Example:
+      ccproxy demo --db ./demo.db
+    """
+    settings = _settings(config_file, **_storage(db_path))
+    demonstrating.demo(settings, chosen=db_path is not None, again=again, quiet=quiet)
 
 
 @main.command("doctor")
