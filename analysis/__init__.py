@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from analysis.capture import Capture
 from analysis.configured import Configuration, configuration
+from analysis.demonstration import demo
 from analysis.dictionary import columns
 from analysis.errors import AnalysisError, QueryError
 from analysis.opening import open_captures as open  # noqa: A004 - `analysis.open()` is how it reads
 
-__all__ = ["AnalysisError", "Capture", "Configuration", "QueryError", "columns", "configuration", "open"]
+__all__ = ["AnalysisError", "Capture", "Configuration", "QueryError", "columns", "configuration", "demo", "open"]
