@@ -16,7 +16,7 @@ test: $(VENV)/.installed-dev ## Run the tests
 	$(BIN)/pytest
 
 test-postgres: $(VENV)/.installed-dev ## Run the store's tests against a PostgreSQL server of their own
-	.ci/postgres $(BIN)/pytest tests/stores tests/ingest tests/promises/test_postgres.py
+	.ci/postgres $(BIN)/pytest tests/stores tests/ingest tests/analysis tests/promises/test_postgres.py
 
 install: $(VENV)/.installed-dev ## Make the environment with everything in it
 

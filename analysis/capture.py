@@ -6,6 +6,7 @@ Refuses to know where it is: a store, a copy or a folder of Parquet all look the
 from __future__ import annotations
 
 import html
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from analysis import exporting, views
+from analysis import exporting, queries, views
 from analysis.dictionary import GRAINS
 from analysis.engine import Engine
 from analysis.errors import AnalysisError
@@ -21,17 +22,9 @@ from analysis.frames import lazy
 from analysis.looking import Lookups
 from analysis.sources import Source
 
-_BODIES = frozenset({"*", *(column.name for grain in GRAINS.values() for column in grain.columns if column.body)})
-_ORDER = {
-    "exchanges": "exchange_id",
-    "sessions": "started_at, session_id",
-    "threads": "started_at, thread_id",
-    "messages": "exchange_id, depth, node",
-    "blocks": "node, position",
-    "tool_calls": "exchange_id, tool_use_id",
-    "events": "exchange_id, position",
-    "prompt_parts": "preamble, position",
-}
+_BODIES = frozenset(
+    {queries.ALL, *(column.name for grain in GRAINS.values() for column in grain.columns if column.body)}
+)
 
 
 class Capture:
@@ -41,15 +34,32 @@ class Capture:
     """
 
     def __init__(
-        self, place: str, way: str, prepare: Callable[[Engine, bool], None], source: Source | None = None
+        self,
+        place: str,
+        way: str,
+        prepare: Callable[[Engine, bool], None],
+        source: Source | None = None,
+        *,
+        bodies: bool = True,
+        prices: Path | None = None,
     ) -> None:
-        """`prepare` brings the views into an engine, the whole ones where it is told to. `source` is the store, if it is one."""
+        """`prepare` brings the views into an engine, the whole ones where it is told to. `source` is the store, if it is one.
+        `bodies` tells whether there are columns of any length to be had, `prices` is the configured file of prices."""
         self.place = place
         self.way = way
         self._prepare = prepare
         self._source = source
+        self._bodies = bodies
+        self._prices = prices
         self._engines: dict[bool, Engine] = {}
+        self._making = threading.Lock()
+        self._closed = False
         self._engine(whole=False)
+
+    @property
+    def prices(self) -> Path | None:
+        """The configured file of prices of one's own, which measures of cost take; None where there is none."""
+        return self._prices
 
     def exchanges(self) -> pl.LazyFrame:
         """One row per HTTP exchange, oldest first; columns as `analysis.columns("exchanges")` lists them."""
@@ -89,7 +99,7 @@ class Capture:
         Raises QueryError, with the place in the query, where it cannot be run or would do more than read.
         """
         spoken_of = self._engine(whole=False).columns(query)
-        return self._engine(whole=not _BODIES.isdisjoint(spoken_of)).asked(query, parameters)
+        return self._engine(whole=self._bodies and not _BODIES.isdisjoint(spoken_of)).asked(query, parameters)
 
     def body(self, exchange_id: str, side: str) -> bytes | None:
         """Return the exact bytes of the `request` or `response` of an exchange; None where there are none."""
@@ -125,6 +135,7 @@ class Capture:
         the columns of any length. `progress` is called with exchanges done and exchanges in all. Returns rows written by grain.
         Raises AnalysisError where the folder holds something else, or cannot be written.
         """
+        self._see_that_there_are(bodies)
         chosen = exporting.Chosen(since, until, session, model)
         ask = self._engine(whole=bodies).frame
         return exporting.export(ask, Path(folder), format, chosen, bodies=bodies, progress=progress)
@@ -136,20 +147,35 @@ class Capture:
         return Lookups(lambda query: source.look(engine, query), source.dialect)
 
     def _frame(self, grain: str, *, bodies: bool = False) -> pl.LazyFrame:
-        schema = GRAINS[grain].schema(bodies=bodies)
+        self._see_that_there_are(bodies)
+        order, schema = ", ".join(GRAINS[grain].order), GRAINS[grain].schema(bodies=bodies)
 
         def scan(query: str, wanted: Mapping[str, pl.DataType], most: int | None) -> Any:
             """Run the query when it is asked for: the engine of whole views is made with the first use."""
             return self._engine(whole=bodies).scan(query, wanted, most)
 
-        return lazy(scan, grain, schema, _ORDER[grain])
+        return lazy(scan, grain, schema, order)
+
+    def _see_that_there_are(self, bodies: bool) -> None:
+        if bodies and not self._bodies:
+            raise AnalysisError(f"{self.place} was exported without texts, inputs and results; open the store for them")
 
     def _engine(self, *, whole: bool) -> Engine:
-        if whole not in self._engines:
-            engine = Engine(self._source.scrubbed if self._source else str)
+        with self._making:
+            if self._closed:
+                raise AnalysisError(f"the captures at {self.place} were closed; open them again")
+            if whole not in self._engines:
+                self._engines[whole] = self._made(whole)
+            return self._engines[whole]
+
+    def _made(self, whole: bool) -> Engine:
+        engine = Engine(self._source.scrubbed if self._source else str)
+        try:
             self._prepare(engine, whole)
-            self._engines[whole] = engine
-        return self._engines[whole]
+        except BaseException:
+            engine.close()
+            raise
+        return engine
 
     def _facts(self) -> tuple[str, ...]:
         found = self.sql(
@@ -172,9 +198,13 @@ class Capture:
 
     def close(self) -> None:
         """Let go of the store."""
-        for engine in self._engines.values():
-            engine.close()
-        self._engines.clear()
+        with self._making:
+            self._closed = True
+            for engine in self._engines.values():
+                engine.close()
+            self._engines.clear()
+            if self._source is not None:
+                self._source.close()
 
     def __enter__(self) -> Self:
         return self
@@ -183,7 +213,7 @@ class Capture:
         self.close()
 
 
-def of_source(source: Source) -> Capture:
+def of_source(source: Source, prices: Path | None = None) -> Capture:
     """Return the captures of a store."""
 
     def prepare(engine: Engine, whole: bool) -> None:
@@ -191,14 +221,15 @@ def of_source(source: Source) -> Capture:
         views.make(engine, source, whole=whole)
         engine.lock()
 
-    return Capture(source.place, source.way, prepare, source)
+    return Capture(source.place, source.way, prepare, source, prices=prices)
 
 
-def of_folder(folder: Path) -> Capture:
-    """Return the captures in a folder of Parquet."""
+def of_folder(folder: Path, prices: Path | None = None) -> Capture:
+    """Return the captures in a folder of Parquet. Raises AnalysisError where it is not one that can be read."""
+    bodies = exporting.has_bodies(folder)
 
     def prepare(engine: Engine, whole: bool) -> None:
         views.make_of_folder(engine, folder, whole=whole)
         engine.lock(folder)
 
-    return Capture(str(folder), "Parquet", prepare)
+    return Capture(str(folder), "Parquet", prepare, bodies=bodies, prices=prices)

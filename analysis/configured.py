@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import AnalysisError
+from ccproxy.auth import Gate, dashboard_host, is_loopback, policy_of
 from ccproxy.errors import ConfigError
-from ccproxy.settings import SETTINGS, Settings, environment, load
+from ccproxy.settings import SETTINGS, Settings, environment, load, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """`proxy_url` is where this machine reaches the proxy, `public_url` what clients are told. `place` is the store, for people."""
+    """`proxy_url` is where this machine reaches the proxy, `public_url` what clients are told. `place` is the store, for people.
+
+    `dashboard_host` is the address that the dashboard may listen on; `confined` tells that this is less than what the proxy's is,
+    for want of a password. `gate` decides who may see it.
+    """
 
     settings: Settings
     proxy_url: str
@@ -37,8 +42,10 @@ class Configuration:
     place: str
     dashboard_host: str
     dashboard_port: int
+    confined: bool
     auth_enabled: bool
     rows: tuple[Row, ...]
+    gate: Gate
     dashboard_password: str = field(repr=False, default="")
     auth_token: str = field(repr=False, default="")
 
@@ -46,10 +53,19 @@ class Configuration:
 def configuration(environ: Mapping[str, str] | None = None, config_file: Path | None = None) -> Configuration:
     """Return what the settings say. Raises AnalysisError, with the place, where they make no sense."""
     try:
-        settings = load(environ=environment() if environ is None else environ, config_file=config_file)
+        return configuration_of(load(environ=environment() if environ is None else environ, config_file=config_file))
     except ConfigError as error:
         raise AnalysisError(str(error)) from None
-    server = settings.server
+
+
+def configuration_of_dump(dumped: bytes) -> Configuration:
+    """Return what the settings say that a parent process wrote with `ccproxy.settings.dump`."""
+    return configuration_of(parse(dumped))
+
+
+def configuration_of(settings: Settings) -> Configuration:
+    """Return what these settings say."""
+    server, policy = settings.server, policy_of(settings)
     host = "127.0.0.1" if server.host in ("0.0.0.0", "::", "localhost") else server.host
     url = f"http://{f'[{host}]' if ':' in host else host}:{server.port}"
     storage = settings.storage
@@ -58,10 +74,12 @@ def configuration(environ: Mapping[str, str] | None = None, config_file: Path | 
         proxy_url=url,
         public_url=(settings.server.public_url or url.replace("127.0.0.1", "localhost")).rstrip("/"),
         place="PostgreSQL" if storage.db_type == "postgres" else str(storage.db_path),
-        dashboard_host=server.host,
+        dashboard_host=dashboard_host(policy),
         dashboard_port=settings.dashboard.port,
+        confined=not is_loopback(server.host) and is_loopback(dashboard_host(policy)),
         auth_enabled=settings.auth.enabled,
         rows=tuple(_row(settings, row) for row in SETTINGS),
+        gate=Gate(policy),
         dashboard_password=settings.dashboard.password,
         auth_token=settings.auth.token,
     )

@@ -24,7 +24,7 @@ from analysis.errors import AnalysisError
 SCHEMA = 1  # of the folder: rises when a column changes its meaning
 MANIFEST = "ccproxy-export.json"
 FORMATS = ("parquet", "jsonl", "csv")
-AT_ONCE = 100_000  # exchanges whose rows are read in one pass
+AT_ONCE = 200_000  # exchanges whose rows are read in one pass
 _OF_WHOLE_RUNS = ("sessions", "threads")  # they go on for days, so they are written anew each time
 
 # How each grain comes to the exchange by which it has its day.
@@ -70,28 +70,39 @@ class Chosen:
 
 @dataclass(slots=True)
 class Manifest:
-    """What a folder holds. `days` has how many exchanges each day had when it was written."""
+    """What a folder holds. `days` has how many exchanges each day had when it was written, and how many of them had ended."""
 
     format: str
     bodies: bool
     chosen: dict[str, str]
-    days: dict[str, int] = field(default_factory=dict)
+    days: dict[str, list[int]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, folder: Path, new: Manifest) -> Manifest:
-        """Return the folder's manifest, or `new` where it has none. Raises AnalysisError where it is one of another export."""
+    def of(cls, folder: Path) -> Manifest | None:
+        """Return the folder's manifest, None where it has none. Raises AnalysisError where it cannot be understood."""
         path = folder / MANIFEST
         if not path.is_file():
-            if folder.is_dir() and any(folder.iterdir()):
-                raise AnalysisError(f"{folder} holds something else already; name an empty folder, or one of an export")
-            return new
+            return None
         try:
             said = json.loads(path.read_text("utf-8"))
             found = cls(said["format"], said["bodies"], said["chosen"], said["days"])
             schema = said["schema"]
         except (ValueError, KeyError, TypeError):
             raise AnalysisError(f"{path} is damaged; export into another folder") from None
-        if (schema, found.format, found.bodies, found.chosen) != (SCHEMA, new.format, new.bodies, new.chosen):
+        except OSError as error:
+            raise AnalysisError(f"{path} cannot be read: {error.strerror}") from None
+        if schema != SCHEMA:
+            raise AnalysisError(f"{folder} was exported by another version of ccproxy (schema {schema}, not {SCHEMA})")
+        return found
+
+    def continued(self, folder: Path) -> Manifest:
+        """Return the manifest of a folder that is to hold this: what it has already, where that is of the same kind."""
+        found = self.of(folder)
+        if found is None:
+            if folder.is_dir() and any(folder.iterdir()):
+                raise AnalysisError(f"{folder} holds something else already; name an empty folder, or one of an export")
+            return self
+        if (found.format, found.bodies, found.chosen) != (self.format, self.bodies, self.chosen):
             raise AnalysisError(
                 f"{folder} holds an export of another kind (see {MANIFEST} in it); export into another folder"
             )
@@ -107,6 +118,16 @@ class Manifest:
             "days": self.days,
         }
         _whole(folder / MANIFEST, lambda path: path.write_text(json.dumps(said, indent=1), "utf-8"))
+
+
+def has_bodies(folder: Path) -> bool:
+    """Return whether an exported folder has the columns of any length. Raises AnalysisError where it cannot be read as one."""
+    manifest = Manifest.of(folder)
+    if manifest is None and not any(any(folder.glob(f"{name}/*/*.parquet")) for name in GRAINS):
+        raise AnalysisError(f"{folder} is a folder without exported captures; `ccproxy export` fills one")
+    if manifest is not None and manifest.format != "parquet":
+        raise AnalysisError(f"{folder} was exported as {manifest.format}; only Parquet can be opened again")
+    return manifest is None or manifest.bodies
 
 
 def export(
@@ -125,12 +146,14 @@ def export(
     """
     if format not in FORMATS:
         raise AnalysisError(f'there is no format "{format}"; there are {", ".join(FORMATS)}')
-    manifest = Manifest.of(folder, Manifest(format, bodies, chosen.described()))
-    folder.mkdir(parents=True, exist_ok=True)
+    manifest = Manifest(format, bodies, chosen.described()).continued(folder)
+    manifest.write(folder)  # first of all: so it is known whose folder it is, however early this is stopped
     condition, parameters = chosen.condition()
     there = _days(ask, condition, parameters)
     missing = _missing(there, manifest.days)
     written = dict.fromkeys(GRAINS, 0)
+    for grain in _OF_WHOLE_RUNS if missing else ():
+        written[grain] += _write_runs(ask, grain, folder, manifest, condition, parameters)
     done = 0
     for days in _passes(missing):
         span = {"first": _midnight(days[0]), "end": _midnight(days[-1]) + timedelta(days=1)}
@@ -141,31 +164,28 @@ def export(
             written[grain] += _write(rows, grain, days, folder, manifest)
         manifest.days |= {day: there[day] for day in days}
         manifest.write(folder)
-        done += sum(there[day] for day in days)
+        done += sum(missing[day] for day in days)
         progress(done, sum(missing.values()))
-    if missing:
-        for grain in _OF_WHOLE_RUNS:
-            written[grain] += _write_runs(ask, grain, folder, manifest, condition, parameters)
-    manifest.write(folder)
     return written
 
 
 _DAY = "strftime(started_at, '%Y-%m-%d')"
 
 
-def _days(ask: Ask, condition: str, parameters: Mapping[str, Any]) -> dict[str, int]:
+def _days(ask: Ask, condition: str, parameters: Mapping[str, Any]) -> dict[str, list[int]]:
     rows = ask(
-        f"SELECT {_DAY} AS day, count(*) AS number FROM exchanges WHERE {condition} GROUP BY 1 ORDER BY 1", parameters
+        f"SELECT {_DAY} AS day, count(*) AS number, count(*) FILTER (WHERE state <> 'open') AS ended FROM exchanges"
+        f" WHERE {condition} GROUP BY 1 ORDER BY 1",
+        parameters,
     )
-    return dict(rows.iter_rows())
+    return {day: [number, ended] for day, number, ended in rows.iter_rows()}
 
 
-def _missing(there: Mapping[str, int], written: Mapping[str, int]) -> dict[str, int]:
-    """Return the days that are new or have changed; and the day before each, whose tools may have been answered since."""
-    changed = {day for day, number in there.items() if written.get(day) != number}
+def _missing(there: Mapping[str, list[int]], written: Mapping[str, list[int]]) -> dict[str, int]:
+    """Return the days that are new or have changed, with their exchanges; and each day before, whose tools may have been answered."""
+    changed = {day for day, numbers in there.items() if written.get(day) != numbers}
     before = {str(date.fromisoformat(day) - timedelta(days=1)) for day in changed}
-    running = max(written, default="")  # exchanges that ran when it was written have ended since
-    return {day: number for day, number in there.items() if day in changed | before | {running}}
+    return {day: number for day, (number, _) in there.items() if day in changed | before}
 
 
 def _passes(days: Mapping[str, int]) -> Iterator[list[str]]:
@@ -200,12 +220,11 @@ def _write(rows: pl.DataFrame, grain: str, days: Sequence[str], folder: Path, ma
     """Write the rows of a grain, a file a day; a day without rows has no file."""
     schema = GRAINS[grain].schema(bodies=manifest.bodies)
     for day in days:
-        of_day = rows.filter(pl.col("day") == day).select(list(schema)).cast(dict(schema))  # type: ignore[arg-type]
+        of_day = rows.filter(pl.col("day") == day).select(list(schema)).cast(dict(schema)).sort(GRAINS[grain].order)  # type: ignore[arg-type]
         file = folder / grain / f"day={day}" / f"{grain}.{manifest.format}"
         if of_day.is_empty():
             file.unlink(missing_ok=True)
             continue
-        file.parent.mkdir(parents=True, exist_ok=True)
         _whole(file, partial(_WRITERS[manifest.format], of_day))
     return rows.height
 
@@ -227,15 +246,17 @@ _WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
 
 
 def _whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Have a file written beside its place and moved there, so that nobody sees a half one."""
+    """Have a file written beside its place and moved there, so that nobody sees a half one. Its folder is made."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        write(beside)
-        beside.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(beside)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as error:
-        raise AnalysisError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)
+        raise AnalysisError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def _midnight(day: str) -> datetime:

@@ -14,18 +14,14 @@ Scan = Callable[[str, Mapping[str, pl.DataType], int | None], Iterator[pl.DataFr
 
 
 def lazy(scan: Scan, view: str, schema: Mapping[str, pl.DataType], order: str) -> pl.LazyFrame:
-    """Return a lazy frame of a view with exactly this schema. `scan` runs a query; rows come in the `order` of these columns
-    where the whole frame is asked for."""
+    """Return a lazy frame of a view with exactly this schema. `scan` runs a query; rows come in the `order` of these columns."""
 
     def read(
         columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _batch: int | None
     ) -> Iterator[pl.DataFrame]:
-        """Give the pieces of the columns that polars needs."""
+        """Give the pieces of the columns that polars needs: the first `rows`, and of these what the predicate lets through."""
         wanted = {name: schema[name] for name in columns} if columns is not None else dict(schema)
-        shown = ", ".join(wanted) if wanted else "1 AS one"
-        ordered = f" ORDER BY {order}" if order and (rows is not None or len(wanted) == len(schema)) else ""
-        most = None if predicate is not None else rows
-        for piece in scan(f"SELECT {shown} FROM {view}{ordered}", wanted, most):
+        for piece in scan(f"SELECT {', '.join(wanted)} FROM {view} ORDER BY {order}", wanted, rows):
             yield piece if predicate is None else piece.filter(predicate)
 
     return register_io_source(read, schema=dict(schema), validate_schema=True)

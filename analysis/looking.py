@@ -18,7 +18,7 @@ from ccproxy.errors import StoreError
 from ccproxy.stores import compression, rebuild
 
 SIDES = ("request", "response")
-_ID, _DIGEST = re.compile(r"[0-9a-f-]{1,36}"), re.compile(r"[0-9a-f]{2,128}")
+_ID, _DIGEST = re.compile(r"[0-9a-f-]{1,36}"), re.compile(r"(?:[0-9a-f]{2}){1,64}")
 Ask = Callable[[str], pl.DataFrame]
 
 
@@ -65,7 +65,8 @@ class Lookups:
         return found if isinstance(found, dict) else {"content": found}
 
     def conversation(self, node: str) -> list[dict[str, Any]]:
-        """Return the messages from the first one to this one, each with its `node`."""
+        """Return the messages from the first one to this one, each with its `node`; none where there is no such message."""
+        _digest(node)
         return [{"node": row["node"], **json.loads(_text(row))} for row in self._line(node)]
 
     def _unpacked(self, exchange_id: str, encoding: str, data: bytes) -> bytes:
@@ -110,9 +111,7 @@ class Lookups:
         return f"encode({column}, 'hex')" if self._dialect == "postgres" else f"lower(hex({column}))"
 
     def _bytes(self, digest: str) -> str:
-        if not _DIGEST.fullmatch(digest):
-            raise AnalysisError(f'"{digest}" is no digest; frames have them as `node`, `tip`, `reply` and `preamble`')
-        return f"'\\x{digest}'::bytea" if self._dialect == "postgres" else f"x'{digest}'"
+        return f"'\\x{_digest(digest)}'::bytea" if self._dialect == "postgres" else f"x'{_digest(digest)}'"
 
 
 def _text(row: dict[str, Any]) -> bytes:
@@ -123,6 +122,12 @@ def _exchange(exchange_id: str) -> str:
     if not _ID.fullmatch(exchange_id):
         raise AnalysisError(f'"{exchange_id}" is no exchange_id; `exchanges()` has them')
     return exchange_id
+
+
+def _digest(digest: str) -> str:
+    if not _DIGEST.fullmatch(digest):
+        raise AnalysisError(f'"{digest}" is no digest; frames have them as `node`, `tip`, `reply` and `preamble`')
+    return digest
 
 
 def _side(side: str) -> str:

@@ -5,10 +5,10 @@ Refuses to know what is in it.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from analysis.capture import Capture, of_folder, of_source
-from analysis.dictionary import GRAINS
 from analysis.errors import AnalysisError
 from analysis.sources import Finding, postgres_source, sqlite_source
 from ccproxy.errors import ConfigError, StoreError
@@ -25,20 +25,23 @@ def open_captures(place: str | Path | None = None, *, settings: Settings | None 
     """
     try:
         settings = settings or load()
-        named = str(place) if place is not None else _configured(settings)
-        finding = Finding(settings.analysis.extension_dir, Path.home(), settings.analysis.allow_download)
-        if named.startswith(_SCHEMES):
-            return of_source(postgres_source(named, finding))
+        named, is_dsn = _meant(place, settings)
+        home = Path(os.path.expanduser("~"))  # unlike Path.home, it takes a machine without a home as it is
+        finding = Finding(settings.analysis.extension_dir, home, settings.analysis.allow_download)
+        if is_dsn:
+            return of_source(postgres_source(named, finding), settings.analysis.prices)
     except (ConfigError, StoreError) as error:
         raise AnalysisError(str(error)) from None
-    path = Path(named).expanduser()
+    path = Path(os.path.expanduser(named))
     if path.is_dir():
-        if not any((path / name).is_dir() for name in GRAINS):
-            raise AnalysisError(f"{path} is a folder without exported captures; `ccproxy export` fills one")
-        return of_folder(path.absolute())
-    return of_source(sqlite_source(path, finding))
+        return of_folder(path.absolute(), settings.analysis.prices)
+    return of_source(sqlite_source(path, finding), settings.analysis.prices)
 
 
-def _configured(settings: Settings) -> str:
+def _meant(place: str | Path | None, settings: Settings) -> tuple[str, bool]:
+    """Return the place that is meant, and whether it is a connection string."""
     storage = settings.storage
-    return storage.database_url if storage.db_type == "postgres" else str(storage.db_path)
+    if place is not None:
+        return str(place), str(place).startswith(_SCHEMES)
+    is_dsn = storage.db_type == "postgres"
+    return (storage.database_url if is_dsn else str(storage.db_path)), is_dsn

@@ -6,12 +6,15 @@ SQLite, so look-ups by index and walks along the tree are its own queries. Refus
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import polars as pl
 
@@ -54,6 +57,9 @@ class Source(Protocol):
     def look(self, engine: Engine, query: str) -> pl.DataFrame:
         """Return what the store's own database answers, bodies and headers included."""
 
+    def close(self) -> None:
+        """Let go of what was made for reading it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -85,22 +91,9 @@ class SqliteSource:
 
     def attach(self, engine: Engine) -> None:
         """Attach the file, and see that it is a store of this version."""
-        if not self._path.is_file():  # DuckDB would notice only later
-            raise AnalysisError(
-                f"there is no store at {self.place}; `ccproxy serve` makes one, `analysis.demo()` has one to try"
-            )
         _load(engine, "sqlite_scanner", self._finding)
         engine.run(f"ATTACH {quoted(str(self._path))} AS {NAME} (TYPE sqlite, READ_ONLY)")
-        try:
-            found = self.look(
-                engine, "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
-            )
-        except AnalysisError as error:
-            raise AnalysisError(f"{self.place} is not a store of ccproxy, or cannot be read: {error}") from None
-        owner, version = (int(value) for value in found.row(0))
-        if owner != APPLICATION_ID:
-            raise AnalysisError(f"{self.place} is a database of some other program")
-        _check_version(self.place, version, SCHEMA_VERSIONS["sqlite"])
+        _check_sqlite(self.place, lambda query: self.look(engine, query))
 
     def table(self, name: str) -> str:
         """Return the name of a table."""
@@ -111,12 +104,15 @@ class SqliteSource:
         return f"sqlite_query('{NAME}', $ask${query}$ask$)"
 
     def hex(self, column: str) -> str:
-        """Return the expression in SQLite's words."""
-        return f"lower(hex({column}))"
+        """Return the expression in SQLite's words, in which the hex of null is empty."""
+        return f"nullif(lower(hex({column})), '')"
 
     def look(self, engine: Engine, query: str) -> pl.DataFrame:
         """Ask through the engine."""
         return engine.frame(f"SELECT * FROM {self.ask(query)}")
+
+    def close(self) -> None:
+        """Do nothing: the engine holds all there is."""
 
 
 class PostgresSource:
@@ -145,11 +141,7 @@ class PostgresSource:
         text = " ".join(f"{name}={_escaped(value)}" for name, value in said.items())
         engine.run(f"ATTACH {quoted(text)} AS {NAME} (TYPE postgres, SECRET store_secret, READ_ONLY)")
         self._schema = self.look(engine, "SELECT current_schema() AS name").item() or "public"
-        mark = self.look(engine, _MARK)
-        if mark.is_empty() or mark.item() != "ccproxy":
-            raise AnalysisError(f"there is no store at {self.place} yet: `ccproxy serve` makes one")
-        version = self.look(engine, "SELECT max(version) AS version FROM schema_version").item()
-        _check_version(self.place, int(version or 0), SCHEMA_VERSIONS["postgres"])
+        _check_postgres(self.place, lambda query: self.look(engine, query))
 
     def table(self, name: str) -> str:
         """Return the name of a table."""
@@ -167,29 +159,42 @@ class PostgresSource:
         """Ask through the engine."""
         return engine.frame(f"SELECT * FROM {self.ask(query)}")
 
+    def close(self) -> None:
+        """Do nothing: the engine holds all there is."""
+
 
 class CopiedSource:
-    """A store of which a copy is made by Arrow, for where DuckDB's scanners are not to be had."""
+    """A store of which a copy is made by Arrow, for where DuckDB's scanners are not to be had. The copy is of one moment."""
 
-    def __init__(self, dialect: str, place: str, reader: Callable[[str], Any], check: Callable[[], int]) -> None:
-        """`reader` gives an Arrow stream of a query, `check` the store's schema version."""
+    def __init__(self, dialect: str, place: str, store: arrow.ArrowStore) -> None:
         self.dialect = dialect
         self.place = place
         self.way = "copied by Arrow"
-        self._reader = reader
-        self._check = check
-        self._folder = tempfile.TemporaryDirectory(prefix="ccproxy-analysis-")
+        self._store = store
+        self._copy: Path | None = None
+        self._removed: Callable[[], object] = lambda: None
 
     def scrubbed(self, text: str, /) -> str:
-        """Return the text: its reader has taken passwords out."""
-        return text
+        """Return a text without a password."""
+        return self._store.scrubbed(text)
 
     def attach(self, engine: Engine) -> None:
-        """Copy what the views need into a file of the engine's own, which goes with this object."""
-        _check_version(self.place, self._check(), SCHEMA_VERSIONS[self.dialect])
-        engine.run(f"ATTACH {quoted(str(Path(self._folder.name) / f'{id(engine)}.duckdb'))} AS {NAME}")
-        for table in COPIED:
-            engine.copy(f"{NAME}.{table}", self._reader(f"SELECT * FROM {table}"))
+        """Attach the copy, which is made by the first engine that asks for it."""
+        if self._copy is None:
+            self._copy = self._copied()
+        engine.run(f"ATTACH {quoted(str(self._copy))} AS {NAME} (READ_ONLY)")
+
+    def _copied(self) -> Path:
+        """See that it is a store of this version, and copy what the views need into a file that goes with this object."""
+        folder = tempfile.mkdtemp(prefix="ccproxy-analysis-")
+        self._removed = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        path = Path(folder) / "copy.duckdb"
+        with self._store.reading() as read, contextlib.closing(Engine(self.scrubbed)) as writer:
+            _CHECKS[self.dialect](self.place, lambda query: pl.DataFrame(read(query)))
+            writer.run(f"ATTACH {quoted(str(path))} AS {NAME}")
+            for table in COPIED:
+                writer.copy(f"{NAME}.{table}", self._store.whole(table, read))
+        return path
 
     def table(self, name: str) -> str:
         """Return the name of a table."""
@@ -205,20 +210,21 @@ class CopiedSource:
 
     def look(self, engine: Engine, query: str) -> pl.DataFrame:
         """Ask the database of which this is a copy: bodies and headers are not copied."""
-        return pl.DataFrame(self._reader(query))
+        return self._store.frame(query)
 
-
-_MARK = "SELECT obj_description(to_regclass('schema_version')) AS mark"
+    def close(self) -> None:
+        """Remove the copy, and end the connection."""
+        self._removed()
+        self._store.close()
 
 
 def sqlite_source(path: Path, finding: Finding) -> Source:
     """Return the source for a file: attached where a scanner is found or may be fetched, else copied."""
+    if not path.is_file():  # DuckDB would notice only later
+        raise AnalysisError(f"there is no store at {path}; `ccproxy serve` makes one, `analysis.demo()` has one to try")
     if finding.scanner("sqlite_scanner") or finding.download:
         return SqliteSource(path, finding)
-    if not path.is_file():
-        raise AnalysisError(f"there is no store at {path}; `ccproxy serve` makes one, `analysis.demo()` has one to try")
-    store = arrow.sqlite(path)
-    return CopiedSource("sqlite", str(path), store.stream, lambda: int(store.value("PRAGMA user_version")))
+    return CopiedSource("sqlite", str(path), arrow.sqlite(path))
 
 
 def postgres_source(dsn: str, finding: Finding) -> Source:
@@ -226,9 +232,7 @@ def postgres_source(dsn: str, finding: Finding) -> Source:
     if finding.scanner("postgres_scanner") or finding.download:
         return PostgresSource(dsn, finding)
     address = Address(dsn)
-    store = arrow.postgres(address, connection_parameters(address))
-    version = "SELECT max(version) FROM schema_version"
-    return CopiedSource("postgres", address.place, store.stream, lambda: int(store.value(version)))
+    return CopiedSource("postgres", address.place, arrow.postgres(address, connection_parameters(address)))
 
 
 def connection_parameters(address: Address) -> dict[str, str]:
@@ -244,6 +248,35 @@ def _load(engine: Engine, name: str, finding: Finding) -> None:
         engine.load(found.path)
     else:
         engine.install(name.removesuffix("_scanner"))
+
+
+Look = Callable[[str], pl.DataFrame]
+
+
+def _check_sqlite(place: str, look: Look) -> None:
+    """Raise AnalysisError where a file is no store of this version."""
+    try:
+        found = look("SELECT application_id, user_version FROM pragma_application_id, pragma_user_version")
+        tables = look("SELECT count(*) AS number FROM sqlite_master")
+    except AnalysisError as error:
+        raise AnalysisError(f"{place} is not a store of ccproxy, or cannot be read: {error}") from None
+    owner, version = (int(value) for value in found.row(0))
+    if owner != APPLICATION_ID:
+        empty = int(tables.item()) == 0
+        raise AnalysisError(f"{place} {'holds no captures yet' if empty else 'is a database of some other program'}")
+    _check_version(place, version, SCHEMA_VERSIONS["sqlite"])
+
+
+def _check_postgres(place: str, look: Look) -> None:
+    """Raise AnalysisError where a schema has no store of this version."""
+    mark = look("SELECT obj_description(to_regclass('schema_version')) AS mark")
+    if mark.is_empty() or mark.item() != "ccproxy":
+        raise AnalysisError(f"there is no store at {place} yet: `ccproxy serve` makes one")
+    version = look("SELECT max(version) AS version FROM schema_version").item()
+    _check_version(place, int(version or 0), SCHEMA_VERSIONS["postgres"])
+
+
+_CHECKS: dict[str, Callable[[str, Look], None]] = {"sqlite": _check_sqlite, "postgres": _check_postgres}
 
 
 def _check_version(place: str, version: int, newest: int) -> None:

@@ -7,6 +7,7 @@ to know how a database is attached.
 
 from __future__ import annotations
 
+import glob
 import re
 from importlib import resources
 from pathlib import Path
@@ -62,7 +63,8 @@ def make_of_folder(engine: Engine, folder: Path, *, whole: bool) -> None:
     """Make all views over a folder of Parquet, as `export` writes it."""
     for grain in GRAINS.values():
         columns = ", ".join(grain.schema(bodies=whole))
-        place = f"read_parquet({quoted(str(folder / grain.name / '*' / '*.parquet'))}, union_by_name = true)"
+        files = f"{glob.escape(str(folder / grain.name))}/*/*.parquet"
+        place = f"read_parquet({quoted(files)}, union_by_name = true)"
         there = any((folder / grain.name).glob("*/*.parquet"))
         engine.run(
             f"CREATE VIEW {grain.name} AS " + (f"SELECT {columns} FROM {place}" if there else empty(grain, whole=whole))

@@ -8,12 +8,14 @@ from __future__ import annotations
 from analysis.measures.agents import agents
 from analysis.measures.breaks import breaks
 from analysis.measures.cache import cache, unread
-from analysis.measures.context import compactions, context, tool_results
+from analysis.measures.compactions import compactions
+from analysis.measures.context import context
 from analysis.measures.cost import cost, saved, unpriced
 from analysis.measures.latency import banded, latency, stalls
 from analysis.measures.ledger import ledger, stretches
 from analysis.measures.overhead import overhead
 from analysis.measures.prompts import difference, prompts
+from analysis.measures.tool_results import tool_results
 from analysis.measures.tools import by_server, repeats, tools
 
 __all__ = [

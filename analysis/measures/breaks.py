@@ -1,23 +1,18 @@
 """Where the prompt cache broke: exchanges that did not read what the one before them in their thread had left there.
 
-Knows what a cached prefix consists of (model, tools, system, messages, in that order), how long it lives, and how short
-a prompt is not cached at all. Time comes from `started_at` alone. Refuses to know prices, and what is inside a part.
+Knows how much less is a break, how short a prompt is not cached at all, and what a break came to. Time comes from
+`started_at` alone. Refuses to know why a cache broke (verdicts.py), and prices.
 """
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from itertools import zip_longest
-from typing import Any, NamedTuple
-
 import polars as pl
 
 from analysis.dictionary import MOMENT, REAL, TEXT, WHOLE
-from analysis.measures.cache import LONG_LIFE_S, SHORT_LIFE_S, all_input, answered
-from analysis.measures.context import Frame, Tree
+from analysis.measures.cache import all_input, answered
 from analysis.measures.cost import Prices, cost
+from analysis.measures.tree import Frame
+from analysis.measures.verdicts import Verdict, verdicts
 
 # A read that is this much short is no break: the seam between cached and new text may be counted otherwise.
 TOLERANCE, TOLERANCE_TOKENS = 0.005, 20
@@ -29,9 +24,7 @@ MINIMUM_TOKENS = (
     ("opus-5|sonnet-5-5|haiku-5|fable|mythos", 512),
 )
 OTHER_MINIMUM_TOKENS = 1024
-SHOWN_CHARACTERS, SHOWN_BEFORE = 200, 40  # of a text, from a little before the place where it differs
 
-_CONTINUED = "This session is being continued from a previous conversation"  # begins what follows a compaction
 _SCHEMA = {
     "exchange_id": TEXT, "previous_exchange_id": TEXT, "session_id": TEXT, "thread_id": TEXT, "started_at": MOMENT,
     "model": TEXT, "gap_s": REAL, "expected_tokens": WHOLE, "cache_read_tokens": WHOLE, "lost_tokens": WHOLE,
@@ -41,41 +34,6 @@ _OF_PREVIOUS = (
     "exchange_id", "started_at", "model", "effort", "thinking", "kind", "tip", "preamble", "context", "left", "in_5m",
     "in_1h",
 )  # fmt: skip
-
-Row = dict[str, Any]
-_Pair = tuple[str | None, str | None]
-_Texts = dict[str, list[str]]  # of blocks, by node
-
-
-class Verdict(NamedTuple):
-    """Why an exchange did not read what it could have, and where its prompt first differs from the one before."""
-
-    cause: str
-    where: str | None = None
-    position: int | None = None
-    was: str | None = None
-    now: str | None = None
-
-
-class _Part(NamedTuple):
-    """A system block or tool, as far as it is shown."""
-
-    kind: str
-    name: str | None
-    digest: str
-    json: str | None
-
-
-_Parts = dict[str | None, list[_Part]]  # by preamble
-
-
-class _Fork(NamedTuple):
-    """Where a request's messages leave those of the one before: from this depth on, with these two messages."""
-
-    depth: int
-    was: str
-    now: str | None
-    longer: bool
 
 
 def breaks(
@@ -98,12 +56,12 @@ def breaks(
     unknown. A read short by up to TOLERANCE of it, or TOLERANCE_TOKENS, is no break, nor is a first request that read.
     """
     turns = _short(_turns(exchanges)).collect()
-    verdicts = pl.DataFrame(
-        list(_verdicts(turns, messages, prompt_parts, blocks)),
+    judged = pl.DataFrame(
+        list(verdicts(turns, messages, prompt_parts, blocks)),
         schema={name: _SCHEMA[name] for name in Verdict._fields},
         orient="row",
     )
-    found = turns.hstack(verdicts)
+    found = turns.hstack(judged)
     return found.hstack([_lost_usd(found, prices)]).lazy().select(*_SCHEMA)
 
 
@@ -181,149 +139,3 @@ def _input_usd(turns: pl.DataFrame, prices: Prices) -> pl.Series:
         pl.lit(0).alias("web_searches"),
     )  # fmt: skip
     return cost(counts, prices).select("cost_usd").collect().to_series()
-
-
-def _verdicts(turns: pl.DataFrame, messages: Frame, prompt_parts: Frame, blocks: Frame | None) -> Iterator[Verdict]:
-    """Yield the verdict of each turn, in their order."""
-    parts = _parts(prompt_parts, turns)
-    forks = _forks(turns, messages)
-    texts = _texts(blocks, forks)
-    for row, fork in zip(turns.iter_rows(named=True), forks, strict=True):
-        if row["previous_exchange_id"] is None:
-            yield Verdict("first_request")
-        elif not row["expected_tokens"]:
-            yield Verdict("below_minimum")
-        else:
-            yield _of_prompt(row, parts, fork, texts) or _of_time(row)
-
-
-def _of_prompt(row: Row, parts: _Parts, fork: _Fork | None, texts: _Texts) -> Verdict | None:
-    """Return what of the prompt changed: the first thing, in the order in which a prompt is cached."""
-    if fork and row["previous_kind"] == "compaction":
-        return _of_messages("compaction", fork, texts)
-    if row["model"] != row["previous_model"]:
-        return Verdict("model_changed", was=row["previous_model"], now=row["model"])
-    if changed := _of_parts(parts.get(row["previous_preamble"]), parts.get(row["preamble"])):
-        return changed
-    for name in ("effort", "thinking"):
-        if row[name] != row[f"previous_{name}"]:
-            return Verdict("effort_changed", was=row[f"previous_{name}"], now=row[name])
-    if fork is None:
-        return None
-    anew = fork.depth == 0 and any(text.startswith(_CONTINUED) for text in texts.get(fork.now or "", ()))
-    return _of_messages("compaction" if anew else "message_changed" if fork.longer else "rewind", fork, texts)
-
-
-def _of_time(row: Row) -> Verdict:
-    """Return why a prefix that is intact was not read."""
-    if row["gap_s"] > LONG_LIFE_S and row["previous_in_1h"]:
-        return Verdict("ttl_expired_1h")
-    if row["gap_s"] > SHORT_LIFE_S and (row["previous_in_5m"] or not row["previous_in_1h"]):
-        return Verdict("ttl_expired_5m")
-    return Verdict("below_minimum" if row["too_small"] else "unknown")
-
-
-def _parts(prompt_parts: Frame, turns: pl.DataFrame) -> _Parts:
-    """Return the parts of the preambles that changed, in order; none of a request without any."""
-    changed = turns.filter(pl.col("preamble").ne_missing(pl.col("previous_preamble")))
-    wanted = pl.concat([changed["preamble"], changed["previous_preamble"]]).drop_nulls().unique()
-    source = prompt_parts.lazy()
-    shown = pl.col("json") if "json" in source.collect_schema() else pl.lit(None, TEXT)
-    rows = source.filter(pl.col("preamble").is_in(wanted.implode())).select(
-        "preamble", "position", "kind", "name", "part", shown
-    )
-    found: _Parts = defaultdict(list, {None: []})
-    for preamble, _, *part in rows.collect().sort("preamble", "position").iter_rows():
-        found[preamble].append(_Part(*part))
-    return found
-
-
-def _of_parts(old: list[_Part] | None, new: list[_Part] | None) -> Verdict | None:
-    """Return the first difference between two preambles: of their tools, else of their system blocks."""
-    if old is None or new is None:
-        return None  # no longer in the store
-    for kind, where in (("tool", "tools"), ("system", "system")):
-        pairs = zip_longest(*([part for part in parts if part.kind == kind] for parts in (old, new)))
-        before = 0 if kind == "tool" else sum(part.kind == "tool" for part in new)
-        for position, (was, now) in enumerate(pairs, start=before):
-            if was is None or now is None or was.digest != now.digest:
-                return Verdict(f"{where}_changed", where, position, *_shown_parts(was, now))
-    return None
-
-
-def _shown_parts(was: _Part | None, now: _Part | None) -> _Pair:
-    old, new = was.name if was else None, now.name if now else None
-    if old != new:
-        return old, new
-    if (was and was.json) or (now and now.json):
-        return _excerpts(*(_text(part.json) if part and part.json else None for part in (was, now)))
-    return old or (was and was.digest), new or (now and now.digest)
-
-
-def _text(raw: str) -> str:
-    """Return the text of a system block, else the part as it is."""
-    try:
-        value = json.loads(raw)
-    except ValueError:
-        return raw
-    text = value.get("text") if isinstance(value, dict) else value
-    return text if isinstance(text, str) else raw
-
-
-def _forks(turns: pl.DataFrame, messages: Frame) -> list[_Fork | None]:
-    """Return for each turn where its messages leave those of the one before; None where they go on from there."""
-    judged = turns.filter(pl.col("expected_tokens") > 0)
-    tree = Tree.of(messages, judged["session_id"], pl.concat([judged["previous_tip"], judged["tip"]]))
-    return [
-        _fork(tree, *pair) for pair in zip(*(tree.places(turns[name]) for name in ("previous_tip", "tip")), strict=True)
-    ]
-
-
-def _fork(tree: Tree, previous: int, current: int) -> _Fork | None:
-    if previous < 0 or current < 0:
-        return None
-    shared = tree.fork(previous, current)
-    if shared == previous:
-        return None
-    depth = tree.depths[shared] + 1 if shared >= 0 else 0
-    was, now = tree.above(previous, depth), tree.above(current, depth)
-    nodes, longer = tree.nodes["node"], tree.depths[current] > tree.depths[previous]
-    return _Fork(depth, nodes[was], nodes[now] if now != shared else None, longer)
-
-
-def _texts(blocks: Frame | None, forks: Sequence[_Fork | None]) -> _Texts:
-    """Return the texts of the blocks of the messages at which paths part; none without bodies."""
-    if blocks is None or "text" not in blocks.lazy().collect_schema():
-        return {}
-    wanted = (
-        pl.Series([node for fork in forks if fork for node in (fork.was, fork.now)], dtype=TEXT).drop_nulls().unique()
-    )
-    rows = (
-        blocks.lazy()
-        .filter(pl.col("node").is_in(wanted.implode()))
-        .select("node", "position", "type", "text")
-        .collect()
-    )
-    found: _Texts = defaultdict(list)
-    for node, _, kind, text in rows.sort("node", "position").iter_rows():
-        found[node].append(text if text is not None else f"[{kind}]")
-    return found
-
-
-def _of_messages(cause: str, fork: _Fork, texts: _Texts) -> Verdict:
-    shown: _Pair = fork.was, fork.now
-    for was, now in zip_longest(texts.get(fork.was, ()), texts.get(fork.now or "", ())):
-        if was != now:
-            shown = _excerpts(was, now)
-            break
-    return Verdict(cause, "message", fork.depth, *shown)
-
-
-def _excerpts(was: str | None, now: str | None) -> _Pair:
-    """Return what of two texts differs, from a little before on; of one alone, its beginning."""
-    start = 0
-    if was is not None and now is not None:
-        apart = (place for place, pair in enumerate(zip(was, now, strict=False)) if pair[0] != pair[1])
-        start = max(0, next(apart, min(len(was), len(now))) - SHOWN_BEFORE)
-    old, new = (text and ("…" if start else "") + text[start : start + SHOWN_CHARACTERS] for text in (was, now))
-    return old, new

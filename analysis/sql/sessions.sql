@@ -1,7 +1,8 @@
 WITH figures AS (
   SELECT
     session_id, min(started_at) AS started_at, max(coalesce(ended_at, started_at)) AS ended_at,
-    count(DISTINCT agent_id) AS agents, min_by(cwd, started_at) AS cwd, min_by(project, started_at) AS project,
+    count(DISTINCT thread_id) FILTER (WHERE agent_id IS NOT NULL OR kind = 'subagent') AS agents,
+    min_by(cwd, started_at) AS cwd, min_by(project, started_at) AS project,
     max_by(client_version, started_at) AS client_version, count(*) FILTER (WHERE kind = 'main') AS turns, {sums}
   FROM exchanges WHERE session_id IS NOT NULL GROUP BY session_id
 ),

@@ -1,8 +1,8 @@
 -- An agent was started by the call whose result names its id, else by the one whose prompt is its first message.
 WITH RECURSIVE runs AS MATERIALIZED (
   SELECT
-    thread_id, any_value(session_id) AS session_id, any_value(agent_id) AS agent_id, any_value(agent_type) AS agent_type,
-    any_value(parent_agent_id) AS parent_agent_id, bool_or(kind = 'subagent') OR any_value(agent_id) IS NOT NULL AS is_agent,
+    thread_id, any_value(session_id) AS session_id, any_value(agent_id) AS agent_id, min_by(agent_type, started_at) AS agent_type,
+    min_by(parent_agent_id, started_at) AS parent_agent_id, bool_or(kind = 'subagent') OR any_value(agent_id) IS NOT NULL AS is_agent,
     min(started_at) AS started_at, max(coalesce(ended_at, started_at)) AS ended_at,
     coalesce(sum(duration_ms), 0) AS model_ms, count(*) FILTER (WHERE kind <> 'compaction') AS turns, {sums}
   FROM exchanges WHERE thread_id IS NOT NULL GROUP BY thread_id

@@ -13,7 +13,21 @@ from ccproxy.cli import main
 from tests.cli.conftest import Captured, invoke, refusal
 from tests.support.command import ccproxy, started
 
-COMMANDS = ["serve", "ingest", "prune", "run", "tail", "show", "search", "doctor", "db", "config"]
+COMMANDS = [
+    "serve",
+    "ingest",
+    "prune",
+    "run",
+    "tail",
+    "show",
+    "search",
+    "sql",
+    "export",
+    "demo",
+    "doctor",
+    "db",
+    "config",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
