@@ -56,6 +56,8 @@ def make(
                     perform(store, Path(folder), ending, seed, writer, progress)
                 _put(made, path)
             return True
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StoreError(f"cannot make the demo at {path}: {path.parent} is no folder") from error
     except OSError as error:
         raise StoreError(f"cannot make the demo at {path}: {error.strerror or error}") from error
 

@@ -23,7 +23,7 @@ from ccproxy.records import Captured
 from ccproxy.settings import load
 from ccproxy.stores.sqlite import SqliteStore
 from tests.support.entries import fill
-from tests.support.homes import home_in
+from tests.support.homes import Schema, home_in
 
 WAYS = ("sqlite", "sqlite copied", "postgres", "postgres copied", "parquet")
 STORES = WAYS[:-1]
@@ -45,9 +45,9 @@ class Places:
         """A connection string of the database; the test is skipped where there is none for tests."""
         if not self._dsn:
             home = self._held.enter_context(home_in("postgres", self._folder))
-            with contextlib.closing(home.open()) as store:
-                fill(store, self._exchanges)
-            self._dsn = home.dsn  # type: ignore[attr-defined]
+            assert isinstance(home, Schema)
+            self._fill(home)
+            self._dsn = home.dsn
         return self._dsn
 
     @property
@@ -58,6 +58,11 @@ class Places:
             with opened(self.sqlite) as capture:
                 capture.export(folder)
         return folder
+
+    def _fill(self, home: Schema) -> None:
+        """Put the exchanges into the database."""
+        with contextlib.closing(home.open()) as store:
+            fill(store, self._exchanges)
 
     def open(self, way: str) -> Capture:
         """Return the exchanges by one of the ways."""

@@ -55,6 +55,7 @@ class Proxy:
         environ: Mapping[str, str] | None = None,
         port: int = 0,
         db: str | None = "requests.db",
+        dashboard: bool = False,
     ) -> None:
         """`db` is the store's file below `home`; None leaves it to the environment where the store is."""
         self.upstream = upstream
@@ -64,6 +65,7 @@ class Proxy:
         self.log = home / "proxy.log"
         self.port = port
         self._arguments = arguments if db is None else ("--db", str(home / db), *arguments)
+        self._arguments = self._arguments if dashboard else ("--no-dashboard", *self._arguments)
         self._environ = isolated_environment(home, environ)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -89,8 +91,7 @@ class Proxy:
         """Start it and wait until it serves."""
         self.home.mkdir(parents=True, exist_ok=True)
         command = [
-            sys.executable, "-m", "ccproxy", "serve", "--port", str(self.port), "--upstream", self.upstream,
-            "--no-dashboard", *self._arguments,
+            sys.executable, "-m", "ccproxy", "serve", "--port", str(self.port), "--upstream", self.upstream, *self._arguments,
         ]  # fmt: skip
         before = len(self.said())
         with self.log.open("ab") as log:

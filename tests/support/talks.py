@@ -52,6 +52,10 @@ def image(data: str, media: str = "image/png") -> Json:
     return {"type": "image", "source": {"type": "base64", "media_type": media, "data": data}}
 
 
+def _reminder(words: str) -> Json:
+    return text(f"<system-reminder>\n{words}\n</system-reminder>")
+
+
 def talk(
     turns: Sequence[tuple[list[Json], list[Json]]],
     session: str,
@@ -102,7 +106,7 @@ def everything(say: Any = str) -> list[tuple[list[Json], list[Json]]]:
         ("Edit", {"file_path": s("path"), "old_string": s("deleted"), "new_string": ""}, s("edited"), {}),
         (
             "MultiEdit",
-            {"file_path": s("path"), "edits": [{"old_string": s("one"), "new_string": s("two")}, {"old_string": "b", "new_string": s("c")}]},
+            {"file_path": s("path"), "edits": [{"old_string": s("one"), "new_string": s("two")}, {"old_string": "b"}]},
             s("edited"), {},
         ),
         ("Write", {"file_path": s("path.py"), "content": s("content")}, s("written"), {}),
@@ -122,15 +126,15 @@ def everything(say: Any = str) -> list[tuple[list[Json], list[Json]]]:
         ("Agent", {"subagent_type": s("kind"), "description": s("about"), "prompt": s("prompt")}, s("report"), {}),
         ("WebFetch", {"url": s("https://example.com"), "prompt": s("prompt")}, s("page"), {}),
         ("WebSearch", {"query": s("query")}, s("hits"), {}),
-        ("NotebookEdit", {"notebook_path": s("n.ipynb"), "new_source": s("source"), "cell_type": s("code"), "edit_mode": s("insert")}, s("edited"), {}),
+        ("NotebookEdit", {"notebook_path": s("n"), "new_source": s("source"), "cell_type": s("code"), "cell_id": s("id")}, s("edited"), {}),
         ("ExitPlanMode", {"plan": s("plan")}, s("approved"), {}),
         ("mcp__" + s("server") + "__" + s("tool"), {s("key"): s("value"), "deep": {s("inner"): [s("item")]}}, [text(s("answer"))], {}),
-        (s("Unheard"), {s("key"): s("value")}, [{"type": s("odd"), s("key"): s("value")}, text(f"<system-reminder>{s('reminder')}</system-reminder>")], {}),
+        (s("Unheard"), {s("key"): s("value")}, [{"type": s("odd"), s("key"): s("value")}, _reminder(s("reminder"))], {}),
         ("Bash", s("not an object"), None, {}),
         ("Edit", {"file_path": [s("list")], "edits": s("text")}, {"type": "text", "text": s("object")}, {}),
         ("TodoWrite", {"todos": [s("text"), {"content": None}, None]}, 7, {}),
     ]  # fmt: skip
-    asked = [text(s("said")), text(f"<system-reminder>\n{s('reminder')}\n</system-reminder>"), image(png()), image("AAAA"), image(s("data"), s("media")),
+    asked = [text(s("said")), _reminder(s("reminder")), image(png()), image("AAAA"), image(s("data"), s("media")),
              {"type": "image", "source": {"type": "url", "url": s("https://example.com/x.png")}},
              {"type": "document", "title": s("title"), "source": {"type": "text", "media_type": s("media"), "data": s("paper")}},
              {"type": "document", "source": {"type": "url", "url": s("https://example.com/x.pdf")}},
