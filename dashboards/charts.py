@@ -1,55 +1,27 @@
 """Charts, all in one look: the title says the question, axes have units, at most six series and then `other`.
 
-Frames in, Bokeh figures out, coloured for the theme that is shown. Refuses to know what the figures mean.
+Frames in, figures out, coloured for the theme that is shown. Refuses to know what the figures mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
 
 import panel as pn
 import polars as pl
-from bokeh.models import ColumnDataSource, CustomJS, HoverTool, NumeralTickFormatter, TapTool
-from bokeh.plotting import figure
+from bokeh.models import BoxAnnotation, ColumnDataSource, Span
+
+from dashboards.axes import Places, exact, places
+from dashboards.colours import OTHER, colours, palette
+from dashboards.figures import blank, headed, nothing, point
 
 MOST_SERIES = 6
-OTHER = "other"
+HEIGHT = 190
+Link = Callable[[Any], str]
 
-
-@dataclass(frozen=True, slots=True)
-class Palette:
-    """The colours of a theme. `series` in the order in which they are used; what has a meaning has a name."""
-
-    ink: str
-    quiet: str
-    line: str
-    surface: str
-    series: tuple[str, ...]
-    named: dict[str, str]
-
-
-LIGHT = Palette(
-    "#1d1f21", "#63676c", "#dcdcd7", "#fcfcfb", ("#1f5fbf", "#7a5ea8", "#2c8c86", "#a3672c", "#8a8f98", "#b5577d", "#c9ccd0"),
-    {"cache read": "#1c7a43", "cache write 5 m": "#c48a1a", "cache write 1 h": "#8f5a00", "input": "#1f5fbf", "output": "#7a5ea8",
-     "error": "#b3261e", "model": "#1f5fbf", "tools": "#8a8f98", "person": "#dcdcd7"},
-)  # fmt: skip
-DARK = Palette(
-    "#e4e6e8", "#9aa1a8", "#363b40", "#16181a", ("#7db0f5", "#b79ee6", "#63c2bb", "#d9a066", "#8a9199", "#e08bb0", "#4a5057"),
-    {"cache read": "#6fc98f", "cache write 5 m": "#e0b15a", "cache write 1 h": "#a97d2a", "input": "#7db0f5", "output": "#b79ee6",
-     "error": "#f28b82", "model": "#7db0f5", "tools": "#8a9199", "person": "#363b40"},
-)  # fmt: skip
-
-
-def palette(*, dark: bool) -> Palette:
-    """Return the colours of a theme."""
-    return DARK if dark else LIGHT
-
-
-def colours(names: Sequence[str], *, dark: bool) -> list[str]:
-    """Return a colour for each name: its own where it has a meaning, else the next of the series; `other` is always the last."""
-    found, free = palette(dark=dark), iter(palette(dark=dark).series[:-1] * 4)
-    return [found.series[-1] if name == OTHER else found.named.get(name) or next(free) for name in names]
+__all__ = ["bars", "colours", "lines", "pair", "palette"]
 
 
 def bars(
@@ -61,33 +33,38 @@ def bars(
     title: str,
     unit: str,
     dark: bool,
-    link: str = "",
-    height: int = 220,
-) -> pn.pane.Bokeh:
-    """Return stacked bars: a bar for each `x` (text, date or time), a piece for each `series`, as high as `value`.
+    link: Link | None = None,
+    order: Sequence[str] = (),
+    shown: Callable[[str], str] = str,
+    step: timedelta | None = None,
+    limit: float | None = None,
+    mark: float | None = None,
+    note: str = "",
+    height: int = HEIGHT,
+) -> pn.Column:
+    """Return stacked bars: a bar for each `x` (text, number, date or time), a piece for each `series`, as high as `value`.
 
-    `link` is an address with `{x}`: a click on a bar goes there.
+    `unit` is what `axes.exact` knows (USD, ms, share, tok/s), else a word. `link` gives the address of a bar's `x`: a click goes
+    there. `order` says how series stand and are coloured where they have no colour of their own; `shown` makes a name shorter.
+    `step` is how long a bar lasts, where `x` is a time. `limit` is drawn as a line across, and `mark` is the number among `x` that
+    is looked at. `note` stands by the title.
     """
-    wide, names = _wide(frame, x, series, value)
-    labels = [_label(item) for item in wide[x]]
-    source = ColumnDataSource({"x": labels, **{name: wide[name].fill_null(0).to_list() for name in names}})
-    plot = _figure(title, unit, dark, height, x_range=labels)
-    shades = colours(names, dark=dark)
-    parts = plot.vbar_stack(
-        names,
-        x="x",
-        width=0.8,
-        color=shades,
-        source=source,
-        legend_label=[str(name) for name in names],
-        line_color=None,
-    )
-    for name, part in zip(names, parts, strict=True):
-        plot.add_tools(HoverTool(renderers=[part], tooltips=[("", "@x"), (name, f"@{{{name}}}{{0,0.[0000]}} {unit}")]))
-    _thin(plot, len(labels))
-    if link:
-        _clicks(plot, source, link)
-    return _pane(plot, dark, legend=len(names) > 1)
+    wide, names = _wide(frame, x, series, value, order)
+    if not names:
+        return nothing(title, height)
+    shades, along = colours(names, dark=dark, order=order), places(wide[x], step)
+    source = _source(wide, names, shown, unit, along, [link(item) for item in wide[x]] if link else None)
+    plot = blank(along, max([*source.data["top"], limit or 0.0]), unit, dark=dark, height=height)
+    stacked = [f"s{number}" for number in range(len(names))]
+    plot.vbar_stack(stacked, x="x", width=along.width, color=shades, source=source, line_color=None)
+    if limit is not None:
+        plot.add_layout(Span(location=limit, dimension="width", line_color=palette(dark=dark).ink, line_dash="dashed"))
+    if mark is not None:
+        band = BoxAnnotation(left=mark - along.slot / 2, right=mark + along.slot / 2, fill_alpha=0.16, line_color=None)
+        band.fill_color, band.level = palette(dark=dark).series[0], "underlay"
+        plot.add_layout(band)
+    point(plot, source, along, shades, dark=dark, whole=True)
+    return headed(plot, title, note, list(zip(map(shown, names), shades, strict=True)))
 
 
 def lines(
@@ -99,100 +76,75 @@ def lines(
     title: str,
     unit: str,
     dark: bool,
-    height: int = 220,
+    link: Link | None = None,
+    order: Sequence[str] = (),
+    shown: Callable[[str], str] = str,
+    step: timedelta | None = None,
+    note: str = "",
+    height: int = HEIGHT,
     points: bool = True,
-) -> pn.pane.Bokeh:
-    """Return a line for each `series` over `x` (times or numbers)."""
-    names = _most(frame, series, value)
-    plot = _figure(title, unit, dark, height, x_axis_type="datetime" if frame.schema[x].is_temporal() else "auto")
-    for name, shade in zip(names, colours(names, dark=dark), strict=True):
-        part = frame.filter(pl.col(series) == name).sort(x).drop_nulls(value)
-        source = ColumnDataSource({"x": part[x].to_list(), "y": part[value].to_list()})
-        drawn = plot.line("x", "y", source=source, color=shade, line_width=2, legend_label=str(name))
+) -> pn.Column:
+    """Return a line for each `series` over `x`, of the largest ones; what is null is left out. The rest is as in `bars`."""
+    wide, names = _wide(frame.drop_nulls(value), x, series, value, order, rest=False)
+    if not names:
+        return nothing(title, height)
+    shades, along = colours(names, dark=dark, order=order), places(wide[x], step)
+    source = _source(wide, names, shown, unit, along, [link(item) for item in wide[x]] if link else None)
+    top = max(value for number in range(len(names)) for value in source.data[f"s{number}"])
+    plot = blank(along, 1.0 if unit == "share" else top, unit, dark=dark, height=height)
+    for name, shade in zip(names, shades, strict=True):
+        known = wide[name].is_not_null().to_list()
+        at = [spot for spot, there in zip(along.spots, known, strict=True) if there]
+        line = ColumnDataSource({"x": at, "y": wide[name].drop_nulls().to_list()})
+        plot.line("x", "y", source=line, color=shade, line_width=2)
         if points:
-            drawn = plot.scatter("x", "y", source=source, color=shade, size=5, legend_label=str(name))
-        times = frame.schema[x].is_temporal()
-        tip = ("", "@x{%F %R}") if times else (x, "@x{0,0.[00]}")
-        plot.add_tools(
-            HoverTool(
-                renderers=[drawn],
-                tooltips=[tip, (str(name), f"@y{{0,0.[0000]}} {unit}")],
-                formatters={"@x": "datetime"} if times else {},
-            )
-        )
-    return _pane(plot, dark, legend=len(names) > 1)
+            plot.scatter("x", "y", source=line, color=shade, size=5)
+    point(plot, source, along, shades, dark=dark, whole=False)
+    return headed(plot, title, note, list(zip(map(shown, names), shades, strict=True)))
 
 
-def _wide(frame: pl.DataFrame, x: str, series: str, value: str) -> tuple[pl.DataFrame, list[str]]:
-    """Return a column for each series, the largest first, and those beyond MOST_SERIES as one."""
-    names = _most(frame, series, value)
-    named = frame.with_columns(
-        pl.when(pl.col(series).is_in(names)).then(pl.col(series)).otherwise(pl.lit(OTHER)).alias(series)
-    )
-    grouped = named.group_by(x, series).agg(pl.col(value).sum()).sort(x)
-    wide = grouped.pivot(on=series, index=x, values=value, aggregate_function="sum").sort(x)
-    return wide, [name for name in [*names, OTHER] if name in wide.columns]
+def pair(*charts: pn.viewable.Viewable) -> pn.Row:
+    """Return charts beside each other, on one line, however many lines their legends take."""
+    for chart in charts:
+        chart.align = "end"
+    return pn.Row(*charts, sizing_mode="stretch_width", margin=0, styles={"gap": "32px"})
 
 
-def _most(frame: pl.DataFrame, series: str, value: str) -> list[str]:
+def _wide(
+    frame: pl.DataFrame, x: str, series: str, value: str, order: Sequence[str], *, rest: bool = True
+) -> tuple[pl.DataFrame, list[str]]:
+    """Return a column for each series, and with `rest` one for those beyond MOST_SERIES; and their names in order."""
+    named = frame.with_columns(pl.col(series).cast(pl.String).fill_null("–"))
+    names = _most(named, series, value, order)
+    among = pl.col(series).is_in(names)
+    folded = pl.when(among).then(pl.col(series)).otherwise(pl.lit(OTHER)).alias(series)
+    named = named.with_columns(folded) if rest else named.filter(among)
+    if not names or named.is_empty():
+        return named, []
+    grouped = named.group_by(x, series).agg(pl.col(value).sum())
+    sums = grouped.group_by(series).agg(pl.col(value).sum()).filter(pl.col(value) != 0)[series].to_list()
+    wide = grouped.pivot(on=series, index=x, values=value, aggregate_function="first").sort(x)
+    return wide, [*names, *([OTHER] if OTHER in sums else [])]
+
+
+def _most(frame: pl.DataFrame, series: str, value: str, order: Sequence[str]) -> list[str]:
+    """Return the series that are shown: the largest, in the order that is known of them, else the largest first."""
     sums = frame.group_by(series, maintain_order=True).agg(pl.col(value).sum())
-    names: list[str] = (
-        sums.sort(value, descending=True, nulls_last=True, maintain_order=True)[series].cast(pl.String).to_list()
-    )
-    fixed = [name for name in LIGHT.named if name in names]  # the same measure has the same order everywhere
-    return [*fixed, *(name for name in names if name not in fixed)][:MOST_SERIES]
+    sums = sums.filter((pl.col(value) != 0) & (pl.col(series) != OTHER))
+    names: list[str] = sums.sort(value, descending=True, nulls_last=True, maintain_order=True)[series].to_list()
+    rank = {name: place for place, name in enumerate([*palette(dark=False).named, *order])}
+    return sorted(names[:MOST_SERIES], key=lambda name: rank.get(name, len(rank)))
 
 
-def _label(value: object) -> str:
-    return f"{value:%Y-%m-%d %H:%M}".removesuffix(" 00:00") if hasattr(value, "strftime") else str(value)
-
-
-def _figure(title: str, unit: str, dark: bool, height: int, **options: object) -> figure:
-    shades = palette(dark=dark)
-    plot = figure(
-        title=title, height=height, sizing_mode="stretch_width", toolbar_location=None, tools="", background_fill_alpha=0,
-        border_fill_alpha=0, outline_line_color=None, min_border_right=16, **options,
-    )  # fmt: skip
-    plot.title.text_color, plot.title.text_font_size, plot.title.text_font_style = shades.ink, "13px", "normal"
-    plot.yaxis.axis_label = unit
-    plot.yaxis.formatter = NumeralTickFormatter(format="0.[00]a")
-    for axis in (*plot.xaxis, *plot.yaxis):
-        axis.axis_line_color = axis.major_tick_line_color = shades.line
-        axis.minor_tick_line_color = None
-        axis.major_label_text_color = axis.axis_label_text_color = shades.quiet
-        axis.axis_label_text_font_style = "normal"
-        axis.axis_label_text_font_size = axis.major_label_text_font_size = "11px"
-    plot.xgrid.grid_line_color = None
-    plot.ygrid.grid_line_color = shades.line
-    plot.ygrid.grid_line_alpha = 0.6
-    return plot
-
-
-def _thin(plot: figure, number: int) -> None:
-    """Keep labels of bars from running into each other."""
-    if number > 12:
-        plot.xaxis.major_label_orientation = 0.9
-    if number > 40:
-        plot.xaxis.major_label_text_font_size = "0px"
-
-
-def _clicks(plot: figure, source: ColumnDataSource, link: str) -> None:
-    tap = TapTool()
-    code = (
-        "const at = source.selected.indices[0]; if (at === undefined) return; source.selected.indices = [];"
-        " const go = link.replace('{x}', encodeURIComponent(source.data.x[at])); history.pushState({}, '', go);"
-        " dispatchEvent(new PopStateEvent('popstate'));"
-    )
-    source.selected.js_on_change("indices", CustomJS(args={"source": source, "link": link}, code=code))
-    plot.add_tools(tap)
-
-
-def _pane(plot: figure, dark: bool, *, legend: bool) -> pn.pane.Bokeh:
-    if plot.legend:
-        shades, box = palette(dark=dark), plot.legend[0]
-        box.visible = legend
-        box.label_text_color, box.label_text_font_size = shades.quiet, "11px"
-        box.background_fill_alpha = box.border_line_alpha = 0
-        box.orientation, box.padding, box.spacing, box.glyph_width, box.glyph_height = "horizontal", 0, 12, 10, 10
-        plot.add_layout(box, "above")
-    return pn.pane.Bokeh(plot, sizing_mode="stretch_width", margin=(8, 0))
+def _source(
+    wide: pl.DataFrame, names: list[str], shown: Callable[[str], str], unit: str, along: Places, links: list[str] | None
+) -> ColumnDataSource:
+    """Return what is drawn: for each series its numbers, its name and its exact figures, in columns with names of our own."""
+    columns: dict[str, list[Any]] = {"x": along.spots, "label": along.labels}
+    for number, name in enumerate(names):
+        columns[f"s{number}"] = wide[name].fill_null(0).to_list()
+        columns[f"n{number}"] = [shown(name)] * wide.height
+        columns[f"t{number}"] = [exact(each, unit) for each in wide[name]]
+    columns["top"] = [sum(values) for values in zip(*(columns[f"s{n}"] for n in range(len(names))), strict=True)]
+    columns["sum"] = [exact(each, unit) for each in columns["top"]]
+    return ColumnDataSource({**columns, **({"href": links} if links is not None else {})})

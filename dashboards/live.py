@@ -1,229 +1,147 @@
-"""What runs at this moment: the proxy's live view, followed once for all tabs, and how the proxy says it is.
+"""What runs at this moment: the proxy's live view, followed once for all tabs.
 
-Reads `/api/live` and `/livez` on the proxy's own address, by tornado's client, in the server's loop. A proxy that is away is looked for
-again. Refuses to know how any of it is shown; text stays text.
+Reads `/api/live` on the proxy's own address, in the server's loop, and only while somebody listens. A proxy that is away is looked
+for again. Refuses to know how any of it is shown.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
+from typing import NamedTuple
 
 from analysis import Configuration
+from dashboards.board import Board
+from dashboards.events import Events
+from dashboards.following import RefusedError, follow
 
-RETRY_S = 2.0
-SILENT_S = 40.0  # the view sends a comment every 15 s
-KEPT_CHARACTERS = 200_000  # of an answer's text, from its end
-MOST_ENDED = 50
-_PIECES = {"text": "text", "thinking": "thinking", "tool_input": "tool_use"}
+RETRY_S = 1.0
+ALONE_S = 30.0  # after so long without anybody who listens, the proxy is left in peace
+START = "ccproxy serve"
+Listener = Callable[[], None]
 
 
 class State(NamedTuple):
-    """How the connection to the proxy is: a word for the header, and a sentence for whoever asks."""
+    """How the connection to the proxy is: a word for the header, a sentence, and the command that helps, if one does.
+
+    `at` is when it was lost, as seconds; None while it is there, or before it ever was.
+    """
 
     on: bool
     word: str
     sentence: str
+    command: str = ""
+    at: float | None = None
 
 
-@dataclass(slots=True)
-class Said:
-    """A content block as far as it has come."""
-
-    type: str
-    text: str = ""
-    tool_name: str | None = None
-    stopped: bool = False
-
-
-@dataclass(slots=True)
-class Running:
-    """An exchange as the live view tells it; once it has ended it stays for a while. `first_at` and `last_at` are seconds, of content."""
-
-    id: str
-    started_at: float
-    model: str | None = None
-    session_id: str | None = None
-    agent_id: str | None = None
-    agent_type: str | None = None
-    kind: str | None = None
-    path: str = ""
-    status: int | None = None
-    attempts: int = 1
-    first_at: float | None = None
-    last_at: float | None = None
-    characters: int = 0
-    usage: dict[str, Any] = field(default_factory=dict)
-    stop_reason: str | None = None
-    error: str | None = None
-    state: str | None = None
-    duration_ms: float | None = None
-    blocks: dict[int, Said] = field(default_factory=dict)
-
-    @property
-    def ended(self) -> bool:
-        """Whether it runs no more."""
-        return self.duration_ms is not None or self.state is not None
-
-
-class Board:
-    """Running and just ended exchanges, as events make them. Pure: `take` gets an event and the moment."""
-
-    def __init__(self) -> None:
-        self.running: dict[str, Running] = {}
-        self.ended: list[Running] = []
-
-    def take(self, name: str, data: dict[str, Any], now: float) -> None:
-        """Take one event of the live view. What is unknown changes nothing."""
-        if name == "snapshot":
-            self.running = {}
-            for one in data.get("exchanges", ()):
-                self._take_snapshot(one, now)
-            return
-        if name == "exchange":
-            self._begin(data)
-            return
-        one = self.running.get(str(data.get("exchange")))
-        if one is None:
-            return
-        if name in _PIECES:
-            self._take_piece(one, int(data.get("index", 0)), _PIECES[name], str(data.get("text", "")), now)
-        elif name == "ended":
-            self._end(one, data, now)
-        else:
-            self._take_fact(one, name, data)
-
-    def _begin(self, data: dict[str, Any]) -> Running:
-        one = self.running.get(data["id"]) or Running(data["id"], data.get("started_at", 0) / 1e6)
-        for name in ("model", "session_id", "agent_id", "agent_type", "kind", "path"):
-            if data.get(name) is not None:
-                setattr(one, name, data[name])
-        self.running[one.id] = one
-        return one
-
-    def _take_snapshot(self, data: dict[str, Any], now: float) -> None:
-        one = self._begin(data["exchange"])
-        one.status, one.attempts = data.get("status"), data.get("attempts", 1)
-        for block in data.get("blocks", ()):
-            one.blocks[block["index"]] = Said(block["type"], "", block.get("tool_name"), block.get("stopped", False))
-            if block.get("text"):
-                self._take_piece(one, block["index"], block["type"], block["text"], now)
-        one.usage = data.get("usage") or {}
-
-    def _take_piece(self, one: Running, index: int, kind: str, text: str, now: float) -> None:
-        block = one.blocks.setdefault(index, Said(kind))
-        block.text = (block.text + text)[-KEPT_CHARACTERS:]
-        one.characters += len(text)
-        one.first_at = one.first_at or now
-        one.last_at = now
-
-    def _take_fact(self, one: Running, name: str, data: dict[str, Any]) -> None:
-        if name == "block" and data.get("phase") == "start":
-            one.blocks[int(data["index"])] = Said(str(data.get("type")), "", data.get("tool_name"))
-        elif name == "block" and data.get("phase") == "stop" and data.get("index") in one.blocks:
-            one.blocks[data["index"]].stopped = True
-        elif name == "usage":
-            one.usage |= {key: value for key, value in data.items() if key != "exchange" and value is not None}
-        elif name == "head":
-            one.status = data.get("status")
-        elif name == "retry":
-            one.attempts += 1
-        elif name == "message":
-            one.model = data.get("model") or one.model
-        elif name == "stop_reason":
-            one.stop_reason = data.get("stop_reason")
-        elif name == "api_error":
-            one.error = data.get("message") or data.get("type")
-
-    def _end(self, one: Running, data: dict[str, Any], now: float) -> None:
-        one.state = data.get("state") or "complete"
-        one.status, one.error = data.get("status") or one.status, data.get("error") or one.error
-        one.duration_ms = data.get("duration_ms") or (now - one.started_at) * 1000
-        one.stop_reason = data.get("stop_reason") or one.stop_reason
-        one.usage |= {key: data[key] for key in data if key.endswith("_tokens") and data[key] is not None}
-        del self.running[one.id]
-        self.ended = [one, *self.ended][:MOST_ENDED]
+def credentials(found: Configuration) -> dict[str, str]:
+    """Return the headers by which the proxy lets the dashboard in: the password where there is one, else the token."""
+    if found.dashboard_password:
+        shown = base64.b64encode(f"ccproxy:{found.dashboard_password}".encode()).decode()
+        return {"Authorization": f"Basic {shown}"}
+    return {"X-CCProxy-Token": found.auth_token} if found.auth_enabled else {}
 
 
 class Live:
-    """Follows one proxy. `listeners` are called, in the loop, after anything has changed."""
+    """Follows one proxy. `clock` gives seconds since 1970."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, clock: Callable[[], float] = time.time) -> None:
         self.board = Board()
-        self.listeners: set[Callable[[], None]] = set()
         self._configuration = configuration
-        self._connected = False
-        self._trouble = "nobody has looked yet"
+        self._clock = clock
+        self._listeners: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
-        self._text = ""
+        self._events = Events()
+        self._state = State(False, "looking", f"looking for the proxy at {configuration.proxy_url}")
 
-    def start(self) -> None:
-        """Begin to follow, where that has not begun; only within the server's loop."""
+    def __repr__(self) -> str:
+        return f"<Live {self._state.word} {self.board} listeners={len(self._listeners)}>"
+
+    @property
+    def public_url(self) -> str:
+        """Where clients are told that the proxy is."""
+        return self._configuration.public_url
+
+    def join(self, listener: Listener) -> None:
+        """Call `listener`, in the server's loop, after anything has changed. Only within that loop."""
+        self._listeners.add(listener)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._follow())
 
+    def leave(self, listener: Listener) -> None:
+        """Call it no more. Only within the server's loop; who was never there may leave."""
+        self._listeners.discard(listener)
+        if not self._listeners and self._task is not None:
+            asyncio.get_running_loop().call_later(ALONE_S, self._rest)
+
     def state(self) -> State:
         """Return how the connection is."""
-        url = self._configuration.proxy_url
-        if self._connected:
-            return State(True, "live", f"connected to the proxy at {url}")
-        return State(False, "not live", f"the proxy at {url} is not to be reached: {self._trouble}")
+        return self._state
 
-    async def health(self) -> dict[str, Any]:
-        """Return what `/livez` says; where there is no answer, a dictionary with `error` alone."""
-        try:
-            answer = await AsyncHTTPClient().fetch(self._request("/livez", 3.0), raise_error=False)
-            found = json.loads(answer.body)
-            return found if isinstance(found, dict) else {"error": "no answer that makes sense"}
-        except (OSError, HTTPClientError, ValueError) as error:
-            return {"error": str(error) or type(error).__name__}
+    @property
+    def configuration(self) -> Configuration:
+        """What is configured, the proxy's address included."""
+        return self._configuration
+
+    def _rest(self) -> None:
+        if not self._listeners and self._task is not None:
+            self._task.cancel()
+            self._task = None
+            self._become(State(False, "looking", f"looking for the proxy at {self._configuration.proxy_url}"))
 
     async def _follow(self) -> None:
+        """Follow for ever; each connection begins with a snapshot."""
+        url = f"{self._configuration.proxy_url}/api/live"
         while True:
-            self._text = ""
+            self._events = Events()
             try:
-                await AsyncHTTPClient(force_instance=True).fetch(self._request("/api/live", 0.0, self._take_bytes))
-                self._trouble = "it has ended the live view"
-            except (OSError, HTTPClientError) as error:
-                self._trouble = str(error) or type(error).__name__
-            self._connected = False
-            self.board.running = {}
-            self._tell()
+                await follow(url, credentials(self._configuration), self._take)
+                self._lose(
+                    "stopped",
+                    "the proxy has ended the live view, as it does when it stops; looking for it again",
+                    START,
+                )
+            except RefusedError as error:
+                self._lose("refused", *self._why(error.status))
+            except TimeoutError:
+                self._lose("silent", f"the proxy at {url} says nothing any more; looking for it again")
+            except OSError as error:
+                sentence = f"no proxy is to be reached at {self._configuration.proxy_url} ({error.strerror or error}); looking for it"
+                self._lose("looking", sentence, START)
             await asyncio.sleep(RETRY_S)
 
-    def _request(self, path: str, patience: float, streaming: Callable[[bytes], None] | None = None) -> HTTPRequest:
-        found, headers = self._configuration, {}
-        if found.dashboard_password:
-            headers["Authorization"] = (
-                "Basic " + base64.b64encode(f"ccproxy:{found.dashboard_password}".encode()).decode()
+    def _why(self, status: int) -> tuple[str, str]:
+        if status in (401, 403):
+            sentence = "the proxy does not let the dashboard in: both must have the same DASHBOARD_PASSWORD, AUTH_TOKEN and ALLOWED_HOSTS"
+            return sentence, "ccproxy config show"
+        if not status:
+            return (
+                f"what answers at {self._configuration.proxy_url} is no ccproxy; looking for it again",
+                "ccproxy doctor",
             )
-        elif found.auth_enabled:
-            headers["X-CCProxy-Token"] = found.auth_token
-        return HTTPRequest(
-            found.proxy_url + path,
-            headers=headers,
-            streaming_callback=streaming,
-            request_timeout=patience,
-            connect_timeout=3.0,
+        return (
+            f"the proxy answers with status {status} where its live view should be; looking for it again",
+            "ccproxy doctor",
         )
 
-    def _take_bytes(self, data: bytes) -> None:
-        self._connected = True
-        self._text += data.decode("utf-8", "replace")
-        *events, self._text = self._text.split("\n\n")
-        for text in events:
-            fields = dict(line.split(": ", 1) for line in text.split("\n") if ": " in line and not line.startswith(":"))
-            if "event" in fields and "data" in fields:
-                self.board.take(fields["event"], json.loads(fields["data"]), time.time())
+    def _take(self, data: bytes) -> None:
+        if not self._state.on:
+            self._state = State(True, "live", f"connected to the proxy at {self._configuration.proxy_url}")
+        for event in self._events.feed(data):
+            self.board.take(event.name, event.data, self._clock())
         self._tell()
 
+    def _lose(self, word: str, sentence: str, command: str = "") -> None:
+        at = self._clock() if self._state.on else self._state.at
+        self._become(State(False, word, sentence, command, at))
+
+    def _become(self, state: State) -> None:
+        if state != self._state:
+            self._state = state
+            self._tell()
+
     def _tell(self) -> None:
-        for listener in list(self.listeners):
+        for listener in list(self._listeners):
             listener()

@@ -7,6 +7,7 @@ come from.
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Any
@@ -16,7 +17,8 @@ from markupsafe import Markup, escape
 
 FOLDER = resources.files("dashboards") / "templates"
 CSS = (FOLDER / "theme.css").read_text("utf-8")
-SCRIPT = (FOLDER / "page.js").read_text("utf-8")
+SCRIPT = "\n".join((FOLDER / name).read_text("utf-8") for name in ("page.js", "parts.js"))
+_HALF = re.compile("[\ud800-\udfff]")
 NOTHING = Markup('<span class="none">–</span>')
 
 
@@ -76,6 +78,13 @@ def percent(share: float | None) -> Markup:
     return NOTHING if share is None else Markup('<span class="n">{:.0f}<i> %</i></span>').format(share * 100)
 
 
+def share(value: float | None) -> Markup:
+    """Return a small share as per cent: with a digit more below 10 %, and never 0 where there is something."""
+    if value is None or value == 0 or value >= 0.1:
+        return percent(value)
+    return Markup('<span class="n">{}<i> %</i></span>').format("<0.1" if value < 0.0005 else f"{value * 100:.1f}")
+
+
 def rate(value: float | None) -> Markup:
     """Return tokens per second."""
     return NOTHING if value is None else Markup('<span class="n">{:.0f}<i> tok/s</i></span>').format(value)
@@ -123,7 +132,7 @@ def environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("dashboards", "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    filters = (tokens, count, usd, duration, size, percent, rate, moment, pretty, short, plural)
+    filters = (tokens, count, usd, duration, size, percent, share, rate, moment, pretty, short, plural)
     found.filters |= {filter_.__name__: filter_ for filter_ in filters}
     return found
 
@@ -133,7 +142,12 @@ _TEMPLATES = environment()
 
 def render(template: str, **values: object) -> str:
     """Render a template of `templates/`."""
-    return _TEMPLATES.get_template(template).render(**values)
+    return whole(_TEMPLATES.get_template(template).render(**values))
+
+
+def whole(text: str) -> str:
+    """Return a text that can be sent: halves of characters, which JSON can spell and UTF-8 cannot, are replaced."""
+    return _HALF.sub("\ufffd", text)
 
 
 def escaped(text: str) -> str:

@@ -25,8 +25,8 @@ _UNITS = {"h": "hours", "d": "days"}
 class Filters:
     """What the filter bar holds; it goes along from page to page. Empty asks nothing.
 
-    `range` is one of RANGES, or two dates as `2026-11-01..2026-11-08`; `model`, `project` and `text` are pieces, the others whole
-    values; `agent` is `main` or an agent's name; `status` is `errors`, `ok`, or a status code.
+    `range` is one of RANGES, or two dates or hours, the last one included, as `2026-11-01..2026-11-08T17`; `model`, `project` and
+    `text` are pieces, the others whole values; `agent` is `main` or an agent's name; `status` is `errors`, `ok`, or a status code.
     """
 
     range: str = "all"
@@ -47,10 +47,14 @@ class Filters:
         first, dots, last = self.range.partition("..")
         try:
             since = datetime.fromisoformat(first).replace(tzinfo=UTC) if dots and first else None
-            until = datetime.fromisoformat(last).replace(tzinfo=UTC) + timedelta(days=1) if dots and last else None
+            until = datetime.fromisoformat(last).replace(tzinfo=UTC) + _whole(last) if dots and last else None
         except ValueError:
             return None, None
         return since, until
+
+
+def _whole(last: str) -> timedelta:
+    return timedelta(hours=1) if "T" in last else timedelta(days=1)
 
 
 FILTERS = tuple(item.name for item in fields(Filters))

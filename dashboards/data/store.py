@@ -20,6 +20,7 @@ from dashboards.state import Filters
 
 Found = TypeVar("Found")
 FRESH_S = 3.0  # for so long an answer is given again without asking
+REFUSED_S = 0.5  # likewise captures that could not be opened: a page asks for them several times
 MOST_KEPT = 64  # answers
 WENT_WRONG = "(state IN ('failed', 'interrupted') OR status >= 400 OR api_error IS NOT NULL)"
 _TERMS = {
@@ -36,6 +37,9 @@ class TroubleError(Exception):
     """The captures cannot be read just now; the sentence says why and what to do."""
 
 
+TROUBLES = (TroubleError, analysis.AnalysisError, pl.exceptions.ComputeError)  # what asking may raise, where a measure asks by itself
+
+
 class Data:
     """Captures at one place. `opens` opens them; `monotonic` gives seconds."""
 
@@ -45,15 +49,19 @@ class Data:
         self._capture: analysis.Capture | None = None
         self._lock = threading.Lock()
         self._answers: dict[Hashable, tuple[float, Any]] = {}
+        self._refused: tuple[float, str] | None = None
 
     @property
     def capture(self) -> analysis.Capture:
         """Return the captures, opened when they are first needed. Raises TroubleError."""
         with self._lock:
             if self._capture is None:
+                if self._refused is not None and self._monotonic() - self._refused[0] < REFUSED_S:
+                    raise TroubleError(self._refused[1])
                 try:
                     self._capture = self._opens()
                 except analysis.AnalysisError as error:
+                    self._refused = (self._monotonic(), str(error))
                     raise TroubleError(str(error)) from None
             return self._capture
 
@@ -80,11 +88,11 @@ class Data:
         except (analysis.AnalysisError, pl.exceptions.ComputeError) as error:
             raise TroubleError(str(error)) from None
 
-    def kept(self, key: Hashable, make: Callable[[], Found]) -> Found:
-        """Return an answer that was given a moment ago, else the one that `make` gives now."""
+    def kept(self, key: Hashable, make: Callable[[], Found], fresh: float = FRESH_S) -> Found:
+        """Return an answer that was given a moment ago, at most `fresh` seconds, else the one that `make` gives now."""
         now = self._monotonic()
         before = self._answers.get(key)
-        if before is not None and now - before[0] < FRESH_S:
+        if before is not None and now - before[0] < fresh:
             answer: Found = before[1]
             return answer
         answer = make()
@@ -135,16 +143,24 @@ def chosen(data: Data, filters: Filters, now: datetime) -> pl.LazyFrame:
         if since is not None:
             frame = frame.filter(pl.col("started_at") >= since)
         return frame if until is None else frame.filter(pl.col("started_at") < until)
-    condition, parameters = where(filters, now)
-    ids = data.ask(f"SELECT exchange_id FROM exchanges WHERE {condition}", parameters)
-    return frame.join(ids.lazy(), on="exchange_id", how="semi")
+    return frame.join(matching(data, filters, now).lazy(), on="exchange_id", how="semi")
+
+
+def matching(data: Data, filters: Filters, now: datetime) -> pl.DataFrame:
+    """Return the ids of the exchanges that the filters let through: a column `exchange_id`."""
+
+    def make() -> pl.DataFrame:
+        condition, parameters = where(filters, now)
+        return data.ask(f"SELECT exchange_id FROM exchanges WHERE {condition}", parameters)
+
+    return data.kept(("matching", filters), make)
 
 
 def totals(data: Data, filters: Filters, now: datetime) -> dict[str, Any]:
     """Return exchanges, errors, sessions, cost_usd and unpriced exchanges under the filters, for the filter bar."""
 
     def make() -> dict[str, Any]:
-        priced = chosen(data, filters, now).pipe(measures.cost)
+        priced = chosen(data, filters, now).pipe(measures.cost, data.capture.prices)
         wrong = (
             pl.col("state").is_in(["failed", "interrupted"])
             | (pl.col("status") >= 400)

@@ -17,6 +17,7 @@ from dashboards.state import Route
 from dashboards.view import View
 from tests.support import handmade
 from tests.support.entries import fill
+from tests.support.figures import data_of
 
 NOW = datetime(2025, 10, 9, 9, 30, tzinfo=UTC)  # half an hour after the handmade capture
 
@@ -42,3 +43,10 @@ def view_of(data: Data, search: str, *, dark: bool = False) -> View:
     """Return the view that an address asks for."""
     live = Live(analysis.configuration({}))
     return View(Route.read(search), data, live, NOW, dark)
+
+
+@pytest.fixture(scope="session")
+def priced_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Data]:
+    """Give the handmade capture at the round prices of `tests.support.figures`."""
+    with data_of(tmp_path_factory.mktemp("priced"), handmade.exchanges()) as data:
+        yield data
