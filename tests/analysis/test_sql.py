@@ -83,7 +83,9 @@ def test_a_query_sees_texts_only_where_it_asks(capture: Capture, monkeypatch: py
     """All columns are there for `*`, for their names, and for whole rows; a query that needs no text does not read any."""
     ran: list[Engine] = []
     asked = Engine.asked
-    monkeypatch.setattr(Engine, "asked", lambda engine, *given: ran.append(engine) or asked(engine, *given))
+    monkeypatch.setattr(
+        Engine, "asked", lambda engine, *given, **named: ran.append(engine) or asked(engine, *given, **named)
+    )
     texts = set(frame(capture, "blocks")["text"].drop_nulls())
     long = [
         "SELECT * FROM blocks",
