@@ -33,10 +33,10 @@ class Tab:
 
     def __init__(self, data: Data, live: Live, search: str, *, dark: bool) -> None:
         self.top, self.body = pane(""), pn.Column(sizing_mode="stretch_width", margin=0)
-        self.route = pn.widgets.TextInput(value=search or "?", name="route")
-        self.theme = pn.widgets.TextInput(value="dark" if dark else "light", name="theme")
-        self.done = pn.widgets.TextInput(value="", name="done")
-        self.news = pn.widgets.TextInput(value="", name="news")
+        self.route = pn.widgets.TextInput(value=search or "?")
+        self.theme = pn.widgets.TextInput(value="dark" if dark else "light")
+        self.done = pn.widgets.TextInput(value="")
+        self.news = pn.widgets.TextInput(value="")
         self._data, self._live = data, live
         self._news: News | None = None
         self._look: View | None = None

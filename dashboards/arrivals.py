@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import panel as pn
 import polars as pl
-from bokeh.models import BoxAnnotation, ColumnDataSource, HoverTool, Span
+from bokeh.models import ColumnDataSource, HoverTool
+from bokeh.models.annotations import BoxAnnotation, Span
 
 from dashboards.axes import Places, exact, numbers
 from dashboards.colours import palette
@@ -55,7 +56,7 @@ def arrivals(events: pl.DataFrame, first_content: int | None, long_ms: float, *,
         keys.append(("first content", mark))
     if any(_gaps(events, long_ms)):
         keys.append((f"nothing for {exact(long_ms, 'ms')} or more", gap))
-    note = f"every {step}th event is drawn" if step > 1 else ""
+    note = f"one of {step} events is drawn" if step > 1 else ""
     return headed(plot, "When did its events arrive?", note, keys)
 
 

@@ -10,6 +10,7 @@ import base64
 import io
 from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import panel as pn
 import polars as pl
@@ -102,7 +103,9 @@ def _button(label: str, act: str, filename: str, make: Callable[[], str]) -> pn.
                 f'<span class="bad">{rendering.escaped(str(error))}</span>',
             )
 
-    button.jscallback(args={"carrier": carrier, "act": act, "name": filename, "button": button, "label": label}, clicks=_SCRIPT)
+    button.jscallback(
+        args={"carrier": carrier, "act": act, "name": filename, "button": button, "label": label}, clicks=_SCRIPT
+    )
     button.on_click(answer)
     return pn.Row(button, carrier, trouble, margin=0)
 
@@ -113,7 +116,7 @@ def _csv(frame: pl.DataFrame) -> bytes:
     return frame.with_columns(pl.col(nested).map_elements(_json, pl.String) if nested else []).write_csv().encode()
 
 
-def _json(value: pl.Series) -> str:
+def _json(value: Any) -> str:
     return rendering.pretty(value.to_list() if isinstance(value, pl.Series) else value)
 
 

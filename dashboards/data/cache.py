@@ -13,6 +13,7 @@ from typing import NamedTuple
 import polars as pl
 
 from analysis import measures
+from dashboards.data import differing
 from dashboards.data.names import named
 from dashboards.data.rows import exchanges, priced
 from dashboards.data.spans import Step
@@ -96,7 +97,7 @@ def breaks(data: Data, filters: Filters, now: datetime) -> Broken:
 
     def make() -> Broken:
         whole, looked = _threads(data, filters, now)
-        found = _breaks(data, whole)
+        found = differing.breaks(data, whole)
         own = exchanges(data, filters, now)
         found = found.join(own.select("exchange_id"), on="exchange_id", how="semi", maintain_order="left")
         return Broken(named(found, data), looked, own.height)
@@ -149,12 +150,6 @@ def _threads(data: Data, filters: Filters, now: datetime) -> tuple[pl.DataFrame,
     newest = own.tail(NEWEST)
     every = own if filters == Filters() else exchanges(data, Filters(), now)
     return every.join(newest.select("thread_id").drop_nulls().unique(), on="thread_id", how="semi"), newest.height
-
-
-def _breaks(data: Data, whole: pl.DataFrame) -> pl.DataFrame:
-    capture = data.capture
-    bodies = capture.prompt_parts(bodies=True), capture.blocks(bodies=True)
-    return data.collect(measures.breaks(whole, capture.messages(), *bodies, prices=capture.prices))
 
 
 def _known(name: str) -> pl.Expr:

@@ -22,6 +22,8 @@ Found = TypeVar("Found")
 FRESH_S = 3.0  # for so long an answer is given again without asking
 REFUSED_S = 0.5  # likewise captures that could not be opened: a page asks for them several times
 MOST_KEPT = 64  # answers
+OFFERED_S = 30.0  # what the filter bar offers may be so old: finding it reads all exchanges
+STALE_S = 60.0  # older ones go: a frame of a large store takes much memory
 WENT_WRONG = "(state IN ('failed', 'interrupted') OR status >= 400 OR api_error IS NOT NULL)"
 _TERMS = {
     "project": "contains(lower(coalesce(project, cwd, '')), lower($project))",
@@ -96,8 +98,9 @@ class Data:
             answer: Found = before[1]
             return answer
         answer = make()
-        while len(self._answers) >= MOST_KEPT:
-            self._answers.pop(next(iter(self._answers)), None)
+        stale = [each for each, (at, _) in list(self._answers.items()) if now - at > STALE_S]
+        for each in stale or list(self._answers)[: max(0, len(self._answers) - MOST_KEPT + 1)]:
+            self._answers.pop(each, None)
         self._answers[key] = (now, answer)
         return answer
 
@@ -194,4 +197,4 @@ def choices(data: Data) -> dict[str, list[str]]:
             "provider": top("provider"),
         }
 
-    return data.kept("choices", make)
+    return data.kept("choices", make, OFFERED_S)

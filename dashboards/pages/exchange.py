@@ -124,10 +124,11 @@ def usage(row: Row, *, dark: bool) -> list[Part]:
         tokens["cache_write_1h_tokens"] = long
         tokens["cache_write_5m_tokens"] = max(written - long, tokens["cache_write_5m_tokens"] or 0)
     shades = colours([name for name, *_ in _USAGE], dark=dark)
-    return [
-        Part(name, tokens[column], *((row[usd], "") if usd else _written_usd(row, column, tokens)), of_input, shade)
-        for (name, column, usd, of_input), shade in zip(_USAGE, shades, strict=True)
-    ]
+    found = []
+    for (name, column, of_usd, of_input), shade in zip(_USAGE, shades, strict=True):
+        usd, note = (row[of_usd], "") if of_usd else _written_usd(row, column, tokens)
+        found.append(Part(name, tokens[column], usd, note, of_input, shade))
+    return found
 
 
 def _written_usd(row: Row, column: str, tokens: dict[str, int | None]) -> tuple[float | None, str]:

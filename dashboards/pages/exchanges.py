@@ -5,10 +5,12 @@ Refuses to know how any of them is found.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import panel as pn
 
@@ -90,9 +92,9 @@ def _list(view: View) -> list[pn.viewable.Viewable]:
         columns=_columns(view, order),
         **pager,
     )
-    if view.news is not None and order.sort == "time" and not order.up and not found.ahead:
-        view.news.show(PART, Newcomers(view, found.ids[0]).html, ticks=True)
-        view.leaving.append(lambda: view.news and view.news.drop(PART))
+    if (news := view.news) is not None and order.sort == "time" and not order.up and not found.ahead:
+        news.show(PART, Newcomers(view, found.ids[0]).html, ticks=True)
+        view.leaving.append(partial(news.drop, PART))
     return [bar, table, downloads.downloads(view, "exchanges", data.table(view.data, filters, view.now))]
 
 
@@ -124,8 +126,7 @@ class Newcomers:
 
     def _look(self) -> None:
         try:
-            self._number = data.newer(self._view.data, self._view.route.filters, datetime.now(UTC), self._newest)
-        except TroubleError:
-            pass  # the next page says what is wrong
+            with contextlib.suppress(TroubleError):  # the next page says what is wrong
+                self._number = data.newer(self._view.data, self._view.route.filters, datetime.now(UTC), self._newest)
         finally:
             self._due, self._busy = time.monotonic() + NEWS_S, False

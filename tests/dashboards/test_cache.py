@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from analysis import measures
 from ccproxy.records import Captured
-from dashboards.data import Data, cache
+from dashboards.data import Data, cache, differing
 from dashboards.data.spans import DAY, HOUR
 from dashboards.pages import cache as page
 from dashboards.state import Filters
@@ -125,6 +126,43 @@ def test_only_the_newest_are_looked_through(broken: Data, monkeypatch: pytest.Mo
     html = said(page.page(view_of(broken, "?page=cache")))
     broken._answers.clear()
     assert "in the newest" in html
+
+
+def test_texts_are_those_of_the_measure(broken: Data) -> None:
+    """Reading only the texts that are told gives what the measure gives that is handed all that was ever said."""
+    capture = broken.capture
+    bodies = capture.prompt_parts(bodies=True), capture.blocks(bodies=True)
+    whole = measures.breaks(capture.exchanges(), capture.messages(), *bodies, prices=capture.prices).collect()
+    assert differing.breaks(broken, capture.exchanges().collect()).equals(whole)
+
+
+def test_texts_are_read_of_those_that_lost_the_most(broken: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of too many breaks the texts of some are not read: there is nothing then, and no digest in their place."""
+    monkeypatch.setattr(differing, "MOST_TOLD", 1)
+    found = differing.breaks(broken, broken.capture.exchanges().collect())
+    rows = {row["exchange_id"]: (row["cause"], row["was"], row["now"]) for row in found.iter_rows(named=True)}
+    assert rows[exchange_id(4)] == ("system_changed", None, None)
+    assert rows[exchange_id(3)] == ("tools_changed", None, NASTY)
+    assert NASTY in rows[exchange_id(15)][2]
+
+
+@pytest.mark.parametrize(
+    ("block", "wanted"),
+    [
+        ({"type": "text", "text": "hi"}, ("text", "hi")),
+        ({"type": "thinking", "thinking": "hm", "signature": "s"}, ("thinking", "hm")),
+        ({"type": "tool_use", "input": {"a": "é"}}, ("tool_use", '{"a": "é"}')),
+        ({"type": "tool_result", "content": "ok"}, ("tool_result", "ok")),
+        ({"type": "tool_result", "content": [{"type": "text", "text": "a"}, {"type": "image"}, 7]},
+         ("tool_result", 'a\n{"type": "image"}\n7')),
+        ({"type": "image", "source": {}}, ("image", None)),
+        ({"text": None}, ("other", None)),
+        ("bare", ("other", "bare")),
+    ],
+)  # fmt: skip
+def test_each_block_has_its_text(block: object, wanted: tuple[str, str | None]) -> None:
+    """A block of any kind has its text, or none; nothing that a client sends is too odd."""
+    assert differing._said(block) == wanted
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import sqlite3
 from pathlib import Path
@@ -142,7 +143,8 @@ def test_it_works_without_a_store_and_without_a_proxy(tmp_path: Path) -> None:
     """A store that is missing, broken, another program's or newer is a sentence; all else stands there."""
     path = tmp_path / "x.db"
     found = _found(DB_PATH=str(path), PORT=str(free_port()))
-    data = Data(lambda: analysis.open(settings=found.settings))
+    clock = itertools.count(0, 60)  # nothing is answered as it was a moment ago
+    data = Data(lambda: analysis.open(settings=found.settings), lambda: float(next(clock)))
     for make, said in (
         (None, "there is no store at"),
         (b"nonsense " * 99, "not a store of ccproxy"),

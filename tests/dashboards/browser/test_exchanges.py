@@ -251,6 +251,7 @@ def test_the_list_is_downloaded_whole(tab: Open, demo: str) -> None:
     for name, read in (("CSV", pl.read_csv), ("Parquet", pl.read_parquet)):
         with page.expect_download() as arriving:
             page.get_by_role("button", name=name).click()
+        assert re.fullmatch(rf"ccproxy-exchanges-[\d-]+\.{name.lower()}", arriving.value.suggested_filename)
         tables.append(read(io.BytesIO(Path(arriving.value.path()).read_bytes())))
     assert [table.height for table in tables] == [number, number]
     assert tables[0]["exchange_id"].to_list() == tables[1]["exchange_id"].to_list()
