@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-serve: $(VENV)/.installed ## Run the proxy until Ctrl-C
+serve: $(VENV)/.installed ## Run the proxy and its dashboard until Ctrl-C
 	@exec $(BIN)/ccproxy serve
 
 test: $(VENV)/.installed-dev ## Run the tests

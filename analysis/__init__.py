@@ -13,6 +13,17 @@ from analysis.configured import Configuration, configuration
 from analysis.demonstration import demo
 from analysis.dictionary import columns
 from analysis.errors import AnalysisError, QueryError
+from analysis.limits import Limit
 from analysis.opening import open_captures as open  # noqa: A004 - `analysis.open()` is how it reads
 
-__all__ = ["AnalysisError", "Capture", "Configuration", "QueryError", "columns", "configuration", "demo", "open"]
+__all__ = [
+    "AnalysisError",
+    "Capture",
+    "Configuration",
+    "Limit",
+    "QueryError",
+    "columns",
+    "configuration",
+    "demo",
+    "open",
+]

@@ -19,6 +19,7 @@ from analysis.dictionary import GRAINS
 from analysis.engine import Engine
 from analysis.errors import AnalysisError
 from analysis.frames import lazy
+from analysis.limits import Limit
 from analysis.looking import Lookups
 from analysis.sources import Source
 
@@ -93,13 +94,23 @@ class Capture:
         """One row per system block or tool of each distinct prompt; with `bodies` its JSON."""
         return self._frame("prompt_parts", bodies=bodies)
 
-    def sql(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pl.DataFrame:
+    def sql(
+        self,
+        query: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        limit: Limit | None = None,
+        most: int | None = None,
+    ) -> pl.DataFrame:
         """Run a SELECT over the views, which are called and have columns as the frames; `?` or `$name` bind parameters.
 
-        Raises QueryError, with the place in the query, where it cannot be run or would do more than read.
+        `limit` bounds its time, and lets it be stopped; `most` bounds the rows. Raises QueryError, with the place in the query,
+        where it cannot be run or would do more than read.
         """
         spoken_of = self._engine(whole=False).columns(query)
-        return self._engine(whole=self._bodies and not _BODIES.isdisjoint(spoken_of)).asked(query, parameters)
+        return self._engine(whole=self._bodies and not _BODIES.isdisjoint(spoken_of)).asked(
+            query, parameters, limit=limit, most=most
+        )
 
     def body(self, exchange_id: str, side: str) -> bytes | None:
         """Return the exact bytes of the `request` or `response` of an exchange; None where there are none."""

@@ -20,6 +20,7 @@ from duckdb.func import SPECIAL
 
 from analysis import queries
 from analysis.errors import AnalysisError, QueryError
+from analysis.limits import Limit
 
 VERSION = duckdb.__version__
 _BATCH = 100_000
@@ -101,15 +102,22 @@ class Engine:
         with self.said(), contextlib.closing(self._cursor()) as cursor:
             return _frame(cursor.sql(query, params=parameters))
 
-    def asked(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pl.DataFrame:
-        """Run somebody's query, which `columns` has looked through."""
-        with self.said(QueryError), contextlib.closing(self._cursor()) as cursor:
+    def asked(
+        self,
+        query: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        limit: Limit | None = None,
+        most: int | None = None,
+    ) -> pl.DataFrame:
+        """Run somebody's query, which `columns` has looked through: within a limit, and for so many rows at most."""
+        with self.said(QueryError), contextlib.closing(self._cursor()) as cursor, _within(limit, cursor):
             try:
                 found = cursor.sql(query, params=parameters)
             except (duckdb.BinderException, duckdb.CatalogException):
                 cursor.execute(query, parameters)  # gets no further, but says where in the query it is wrong
                 raise
-            return _frame(found)
+            return _frame(found if most is None else found.limit(most))
 
     def columns(self, query: str) -> set[str]:
         """Return the names of columns that somebody's query speaks of, `queries.ALL` among them where it asks for whole rows.
@@ -144,12 +152,26 @@ class Engine:
         """Say in a sentence, and without passwords, what DuckDB says."""
         try:
             yield
-        except duckdb.Error as error:
+        except (duckdb.Error, RuntimeError) as error:  # the latter is how a scanner says that a file is gone
             raise kind(_sentence(self._scrubbed(str(error)))) from None
 
     def close(self) -> None:
         """Let go of everything."""
         self._db.close()
+
+
+@contextlib.contextmanager
+def _within(limit: Limit | None, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    if limit is None:
+        yield
+        return
+    if limit.reason:
+        raise QueryError(f"the query was not begun: {limit.reason}")
+    try:
+        with limit.over(cursor.interrupt):
+            yield
+    except duckdb.InterruptException:
+        raise QueryError(f"the query was stopped: {limit.reason}") from None
 
 
 def _frame(found: duckdb.DuckDBPyRelation) -> pl.DataFrame:

@@ -26,8 +26,7 @@ def open_captures(place: str | Path | None = None, *, settings: Settings | None 
     try:
         settings = settings or load()
         named, is_dsn = _meant(place, settings)
-        home = Path(os.path.expanduser("~"))  # unlike Path.home, it takes a machine without a home as it is
-        finding = Finding(settings.analysis.extension_dir, home, settings.analysis.allow_download)
+        finding = _finding(settings)
         if is_dsn:
             return of_source(postgres_source(named, finding), settings.analysis.prices)
     except (ConfigError, StoreError) as error:
@@ -36,6 +35,19 @@ def open_captures(place: str | Path | None = None, *, settings: Settings | None 
     if path.is_dir():
         return of_folder(path.absolute(), settings.analysis.prices)
     return of_source(sqlite_source(path, finding), settings.analysis.prices)
+
+
+def way_to_the_store(settings: Settings) -> str:
+    """Return how DuckDB comes to the configured store: by a scanner from a `wheel`, a `folder` or what is `installed`, else by
+    `download`, else by `copy`. Whether the store is there is another question."""
+    name = "postgres_scanner" if settings.storage.db_type == "postgres" else "sqlite_scanner"
+    found = _finding(settings).scanner(name)
+    return found.way if found else "download" if settings.analysis.allow_download else "copy"
+
+
+def _finding(settings: Settings) -> Finding:
+    home = Path(os.path.expanduser("~"))  # unlike Path.home, it takes a machine without a home as it is
+    return Finding(settings.analysis.extension_dir, home, settings.analysis.allow_download)
 
 
 def _meant(place: str | Path | None, settings: Settings) -> tuple[str, bool]:

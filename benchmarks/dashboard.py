@@ -1,8 +1,8 @@
 """What an open dashboard costs the proxy: the lag of events through `ccproxy serve` under load, without one and with one on its store.
 
 Three conditions take turns, so that the machine's moods fall on all of them: no dashboard; one that nobody looks at; one with two tabs
-open, of which one follows everything live and the other goes from page to page. The tabs are Bokeh's own client, in a process of its
-own, so that a browser's work is not in the figures. Run it with: python benchmarks/dashboard.py [a store to begin with]
+open, of which one follows everything live and the other goes to another page every two seconds. The browser runs at the lowest
+priority, for its work is not the dashboard's. Run it with: python benchmarks/dashboard.py [a store to begin with]
 """
 
 from __future__ import annotations
@@ -20,21 +20,29 @@ from pathlib import Path
 
 from overhead import _cpu_s, _family, _stream, _upstream
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.support.dashboard import free_port
 
 ROUNDS, STREAMS, EVENTS, GAP_S = 3, 8, 600, 0.01
 PAGES = ("sessions", "exchanges", "tokens", "cache", "context", "latency", "tools")
 VISITOR = """
-import sys, time, panel.models
-from bokeh.client import pull_session
+import os, sys
+from playwright.sync_api import sync_playwright
+from tests.support.dashboard import ARGUMENTS, CHROMIUM
 url, pages = sys.argv[1], sys.argv[2:]
-live, other = (pull_session(url=url, arguments={"page": page}) for page in ("live", "exchanges"))
-print("open", flush=True)
-while True:
-    for page in pages:
-        other.document.get_model_by_name("route").value = f"?page={page}"
-        for _ in range(10):
-            other.force_roundtrip(); live.force_roundtrip(); time.sleep(0.2)
+os.nice(19)
+with sync_playwright() as driver:
+    browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    live, other = (browser.new_page() for _ in range(2))
+    live.goto(url + "?page=live")
+    live.wait_for_selector("text=connected to")
+    other.goto(url + "?page=exchanges")
+    other.wait_for_selector("tr[data-href]")
+    print("open", flush=True)
+    while True:
+        for page in pages:
+            other.click(f"nav a.page[href*='page={page}']")
+            other.wait_for_timeout(2000)
 """
 
 

@@ -155,7 +155,17 @@ async def main() -> None:
     upstream = server.sockets[0].getsockname()[1]
     await _measure("direct", upstream, [])
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "ccproxy", "serve", "--no-dashboard", "--port", "0", "--db", f"{folder}/requests.db"]
+        command = [
+            sys.executable,
+            "-m",
+            "ccproxy",
+            "serve",
+            "--no-dashboard",
+            "--port",
+            "0",
+            "--db",
+            f"{folder}/requests.db",
+        ]
         command += ["--upstream", f"http://127.0.0.1:{upstream}"]
         environ = {"PATH": os.environ["PATH"], "HOME": folder}
         proxy = await asyncio.create_subprocess_exec(*command, cwd=folder, env=environ, stderr=asyncio.subprocess.PIPE)

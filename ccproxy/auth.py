@@ -1,7 +1,7 @@
 """Who may come in: decisions about a request's headers and its peer, and about the address to listen on.
 
-Knows the proxy's token and where it may stand, the dashboard's password, the localhost bypass, and which hosts and origins
-are ours. Refuses to know HTTP: it takes headers and gives a refusal or none. Tokens are compared in constant time, and
+Knows the proxy's token and where it may stand, the dashboard's password and address, the localhost bypass, and which hosts
+and origins are ours. Refuses to know HTTP: it takes headers and gives a refusal or none. Tokens are compared in constant time, and
 nothing here ever puts one into a sentence.
 """
 
@@ -119,6 +119,14 @@ def check(policy: Policy) -> None:
         )
 
 
+def dashboard_host(policy: Policy) -> str:
+    """Return the address that the dashboard listens on: the proxy's own, but this machine alone where it has no password.
+
+    The proxy's token, or a reverse proxy in front of it, guards the proxy's port and not the dashboard's.
+    """
+    return policy.host if policy.password or is_loopback(policy.host) else "127.0.0.1"
+
+
 def is_loopback(host: str | None) -> bool:
     """Tell whether an address, or the name localhost, is this machine and no other."""
     if host is None:
@@ -146,6 +154,7 @@ class Gate:
         self._password = _hashed(policy.password.encode())
         self._carriers = frozenset({b"authorization", b"x-api-key", policy.header.lower().encode(), OWN_HEADER})
         self._hosts = _known_hosts(policy)
+        self._named = frozenset(host for host in self._hosts if not is_loopback(host) and host != _host_of(policy.host))
         self._origins = frozenset(origin.lower() for origin in (*policy.origins, *_dashboards(policy)))
 
     def __repr__(self) -> str:
@@ -180,6 +189,26 @@ class Gate:
                 "pages of other sites may not change captures; name this one in server.cors_origins (CORS_ORIGINS) if it may",
             )
         return None
+
+    def page(self, headers: Sequence[Header], *, known: bool = False) -> Refusal | None:
+        """Decide about a request for anything of the dashboard; `known` tells that it came in by its password before."""
+        if self._policy.password:
+            if known or self._knows_password(headers):
+                return None
+            sentence = "the dashboard wants its password (DASHBOARD_PASSWORD), with any user name"
+            return Refusal(401, sentence, 'Basic realm="ccproxy dashboard", charset="UTF-8"')
+        if not self._is_known_host(headers):
+            return Refusal(
+                403, "this Host is not one of the dashboard's; name it in server.allowed_hosts (ALLOWED_HOSTS) if it is"
+            )
+        return None
+
+    def is_own_page(self, headers: Sequence[Header]) -> bool:
+        """Tell whether a page that opens a web socket came from here: under the name that it asks, or one that is configured."""
+        hosts = {value.decode("latin-1").lower() for name, value in headers if name == b"host"}
+        origins = [value.decode("latin-1").lower() for name, value in headers if name == b"origin"]
+        places = [origin.partition("://")[2] for origin in origins]
+        return all(place in hosts or _host_of(place) in self._named for place in places)
 
     def lends(self, headers: Sequence[Header]) -> bool:
         """Tell whether the configured key may stand in for a credential that the client did not send.

@@ -196,3 +196,85 @@ def test_no_secret_shows_in_a_repr() -> None:
     shown = repr(Gate(Policy(enabled=True, token=TOKEN, password="geheim")))
     assert TOKEN not in shown
     assert "geheim" not in shown
+
+
+BASIC = (b"authorization", b"Basic " + base64.b64encode(b"any:geheim"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "known", "status"),
+    [
+        ([HOST], False, 401),
+        ([HOST, (b"authorization", b"Basic " + base64.b64encode(b"geheim:other"))], False, 401),
+        ([HOST, (b"authorization", b"Bearer geheim")], False, 401),
+        ([HOST, (b"x-ccproxy-token", b"let-me-in")], False, 401),
+        ([HOST, BASIC], False, None),
+        ([HOST], True, None),
+        ([(b"host", b"evil.example.org"), BASIC], False, None),
+    ],
+)
+def test_the_dashboard_is_behind_its_password(headers: list[Header], known: bool, status: int | None) -> None:
+    """With a password only who shows it, or came in by it before, sees a page, whatever else they show; the proxy's token is no way."""
+    gate = Gate(Policy(enabled=True, token=TOKEN, password="geheim"))
+    refusal = gate.page(headers, known=known)
+    assert (refusal.status if refusal else None) == status
+    if refusal:
+        assert refusal.challenge.startswith("Basic ")
+        assert "DASHBOARD_PASSWORD" in refusal.message
+        assert "geheim" not in refusal.message
+
+
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [
+        (b"localhost:5174", True),
+        (b"127.0.0.1:5174", True),
+        (b"[::1]:5174", True),
+        (b"192.168.1.7:5174", True),
+        (b"proxy.example.org", True),
+        (b"named.example.org:8443", True),
+        (b"evil.example.org:5174", False),
+        (b"localhost.evil.example.org", False),
+        (b"", False),
+    ],
+)
+def test_the_dashboard_answers_under_its_names_alone(host: bytes, known: bool) -> None:
+    """Without a password a page that has rebound its name to our address gets nothing: the name is not ours."""
+    gate = Gate(Policy(public_url="https://proxy.example.org/x", hosts=("named.example.org",)))
+    refusal = gate.page([(b"host", host)])
+    assert (refusal is None) is known
+    assert refusal is None or (refusal.status, "ALLOWED_HOSTS" in refusal.message) == (403, True)
+    assert gate.page([]) is not None
+    assert gate.page([(b"host", b"localhost"), (b"host", b"evil.example.org")]) is not None
+
+
+@pytest.mark.parametrize(
+    ("origin", "own"),
+    [
+        (b"http://localhost:5174", True),
+        (b"https://named.example.org", True),
+        (b"http://localhost:3001", False),
+        (b"http://127.0.0.1:5174", False),
+        (b"https://evil.example.org", False),
+        (b"http://localhost:5174.evil.example.org", False),
+        (b"null", False),
+        (b"", False),
+    ],
+)
+def test_a_web_socket_is_for_our_own_pages(origin: bytes, own: bool) -> None:
+    """It opens for the page of the name that is asked, or of a configured one behind a reverse proxy; programs send no origin."""
+    gate = Gate(Policy(hosts=("named.example.org",), public_url="http://localhost:3001"))
+    assert gate.is_own_page([(b"host", b"localhost:5174"), (b"origin", origin)]) is own
+    assert gate.is_own_page([(b"host", b"localhost:5174")])
+
+
+@pytest.mark.parametrize("host", [*LOOPBACKS, *OTHERS])
+@pytest.mark.parametrize("password", ["", "geheim"])
+def test_beyond_this_machine_the_dashboard_needs_a_password(host: str, password: str) -> None:
+    """It listens where the proxy does, but on this machine alone where it would be open to strangers, whatever guards the proxy."""
+    for policy in (
+        Policy(host=host, password=password, enabled=True, token=TOKEN),
+        Policy(host=host, password=password, trust_proxy=True),
+    ):
+        expected = host if password or host in LOOPBACKS else "127.0.0.1"
+        assert auth.dashboard_host(policy) == expected

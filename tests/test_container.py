@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import analysis
 from ccproxy.settings import SETTINGS
 from tests.support.proxy import Proxy, isolated_environment
 from tests.support.standin import StandIn
@@ -40,6 +41,21 @@ def test_all_that_is_copied_is_there() -> None:
     for source in [source for sources in copied for source in sources]:
         assert (ROOT / source).exists()
         assert source in let_in
+
+
+def test_it_has_everything_and_says_which_ports() -> None:
+    """The image holds all extras, the dashboard among them, and its two ports are those that it is told to listen on."""
+    assert any(name == "RUN" and "'.[all]'" in rest for name, rest in INSTRUCTIONS)
+    assert _last("EXPOSE").split() == [ENVIRONMENT["PORT"], ENVIRONMENT["DASHBOARD_PORT"]]
+
+
+def test_its_dashboard_is_reached_with_a_password_alone() -> None:
+    """With the image's environment the dashboard leaves the container where it has a password, and the proxy's guard does not do."""
+    for guard in ({"TRUST_PROXY": "true"}, {"AUTH_ENABLED": "true", "AUTH_TOKEN": "t"}):
+        found = analysis.configuration({**ENVIRONMENT, **guard})
+        assert (found.dashboard_host, found.confined) == ("127.0.0.1", True)
+        found = analysis.configuration({**ENVIRONMENT, **guard, "DASHBOARD_PASSWORD": "p"})
+        assert (found.dashboard_host, found.confined) == ("0.0.0.0", False)
 
 
 def test_without_a_guard_it_says_what_to_set(tmp_path: Path) -> None:

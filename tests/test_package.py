@@ -19,6 +19,12 @@ def test_the_wheel_ships_the_three_packages_and_their_data(tmp_path: Path) -> No
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"ccproxy/py.typed", "ccproxy/stores/migrations/sqlite/0001_exchanges.sql", "analysis/__init__.py"} <= names
+    shipped = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "dashboards").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert shipped <= names  # templates, styles, scripts and examples as well
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"ccproxy", "analysis", "dashboards"}
 
 

@@ -29,8 +29,11 @@ def overhead(exchanges: Frame, prices: Prices = None) -> pl.LazyFrame:
     same conversation with the same prompt was put to the same model earlier in the thread and was answered in full.
     What has no price is left out of cost_usd and share; `unpriced` lists it. `prices` is as in `cost`.
     """
-    reasoned = exchanges.lazy().with_columns(reason=_reason(), exchanges=pl.lit(1, pl.Int64))
-    found = cost(reasoned, prices).group_by("reason").agg(pl.col(FIGURES).sum())
+    found = (
+        cost(reasoned(exchanges).with_columns(exchanges=pl.lit(1, pl.Int64)), prices)
+        .group_by("reason")
+        .agg(pl.col(FIGURES).sum())
+    )
     everything = pl.col("cost_usd").sum()
     # The row without a reason is the work itself: it counts in the whole, and then goes.
     return (
@@ -40,6 +43,11 @@ def overhead(exchanges: Frame, prices: Prices = None) -> pl.LazyFrame:
         .with_columns(share=pl.when(everything > 0).then(pl.col("cost_usd") / everything))
         .filter(pl.col("reason").is_not_null())
     )
+
+
+def reasoned(exchanges: Frame) -> pl.LazyFrame:
+    """Return the frame with `reason`, for which `overhead` counts an exchange: null for the work itself."""
+    return exchanges.lazy().with_columns(reason=_reason())
 
 
 def _reason() -> pl.Expr:

@@ -25,9 +25,11 @@ from ccproxy.cli import (
     pruning,
     resetting,
     serving,
+    showing,
     tailing,
     taking,
 )
+from ccproxy.cli.places import ServeError
 from ccproxy.errors import ConfigError, StoreError
 from ccproxy.settings import Settings, environment, load
 
@@ -58,7 +60,7 @@ def _plain_errors(function: Function) -> Function:
         except ConfigError as error:
             click.echo(f"ccproxy: {error}", err=True)
             sys.exit(2)
-        except (StoreError, serving.ServeError) as error:
+        except (StoreError, ServeError) as error:
             click.echo(f"ccproxy: {error}", err=True)
             sys.exit(1)
         except BrokenPipeError:  # the reader, `head` say, has seen enough; what is still to be flushed goes nowhere
@@ -105,7 +107,7 @@ def main() -> None:
 @click.option("--db", "db_path", metavar="PATH", help="Store captures in this file.  [default: in your data folder]")
 @click.option("--workers", metavar="N", type=int, help="How many processes forward requests.  [default: 1]")
 @click.option("--no-ingest", is_flag=True, help="Leave it to `ccproxy ingest` to bring captures into the store.")
-@click.option("--no-dashboard", is_flag=True, help="Accepted already; there is no dashboard yet.")
+@click.option("--no-dashboard", is_flag=True, help="Start no dashboard beside the proxy.")
 @click.option("--no-dotenv", is_flag=True, hidden=True)  # for a proxy that `run` starts in anybody's project
 @_plain_errors
 def serve(
@@ -132,9 +134,27 @@ def serve(
         "providers.anthropic.base_url": upstream,
         **_storage(db_path),
         "storage.ingest": "false" if no_ingest else None,
+        "dashboard.enabled": "false" if no_dashboard else None,
     }
     settings = load(cli=options, environ=environment(), dotenv=not no_dotenv, config_file=config_file)
     sys.exit(serving.serve(settings))
+
+
+@main.command("dashboard")
+@_config_option
+@click.option("--port", metavar="N", type=int, help="Listen on this port; 0 takes a free one.  [default: 5174]")
+@click.option("--db", "db_path", metavar="PATH", help="Show this store, a file or a postgresql:// URL.")
+@_plain_errors
+def dashboard_command(config_file: Path | None, port: int | None, db_path: str | None) -> None:
+    """Show what was captured, in a browser, until Ctrl-C.
+
+    It only reads. `ccproxy serve` has one beside it already, unless it was started with --no-dashboard.
+
+    \b
+    Example:
+      ccproxy dashboard --db ./captures.db
+    """
+    sys.exit(showing.show(_settings(config_file, **{"dashboard.port": port}, **_storage(db_path))))
 
 
 @main.command("ingest")
@@ -160,7 +180,7 @@ def ingest_command(config_file: Path | None, db_path: str | None) -> None:
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @_plain_errors
 def run(config_file: Path | None, print_only: bool, command: tuple[str, ...]) -> None:
-    """Run COMMAND through a proxy, and say at the end what was captured.
+    """Run COMMAND through a proxy, and say then what was captured.
 
     Uses the proxy that is running; starts one on a free port where there is none. All that follows COMMAND belongs to
     it. Its exit code is passed on. A .env file here is COMMAND's own and is not read.
@@ -272,10 +292,11 @@ def prune(
 @click.option(
     "--format",
     "form",
+    metavar="FORMAT",
     type=click.Choice(taking.FORMATS),
     default="table",
     show_default=True,
-    help="How rows are written.",
+    help="How rows are written: table, csv, json or parquet.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write them to this file.")
 @_plain_errors
@@ -287,7 +308,7 @@ def sql(config_file: Path | None, db_path: str | None, query: str, form: str, ou
 
     \b
     Examples:
-      ccproxy sql "SELECT model, count(*), sum(output_tokens) FROM exchanges GROUP BY 1"
+      ccproxy sql "SELECT model, sum(output_tokens) FROM exchanges GROUP BY 1"
       ccproxy sql "DESCRIBE tool_calls"
     """
     taking.sql(_settings(config_file, **_storage(db_path)), query, form, output)
@@ -299,10 +320,11 @@ def sql(config_file: Path | None, db_path: str | None, query: str, form: str, ou
 @click.option(
     "--format",
     "form",
+    metavar="FORMAT",
     type=click.Choice(taking.EXPORTS),
     default="parquet",
     show_default=True,
-    help="What is written: a file per grain and day.",
+    help="A file per grain and day, as parquet, jsonl or csv.",
 )
 @click.option("--since", metavar="DATE", callback=pruning.moment, help="Only what began then or later.")
 @click.option("--until", metavar="DATE", callback=pruning.moment, help="Only what began before.")

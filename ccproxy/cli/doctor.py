@@ -6,6 +6,7 @@ Changes nothing. Refuses to guess: a line says what was looked at.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import platform
@@ -17,8 +18,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ccproxy import __version__, auth
-from ccproxy.cli import keeper, launch
-from ccproxy.cli.serving import url_of
+from ccproxy.cli import keeper, launch, showing
+from ccproxy.cli.places import url_of
 from ccproxy.cli.terminal import clean_line, count, echo
 from ccproxy.errors import ConfigError, StoreError
 from ccproxy.journal import segments
@@ -33,7 +34,7 @@ def run(config_file: Path | None, options: Mapping[str, object]) -> int:
     """Print a line for each thing looked at; return 0 where all is fine, else 1."""
     lines = list(_lines(config_file, options))
     for fine, name, text in lines:
-        echo(f"{'ok' if fine else '!!'}  {name:<8}  {clean_line(text)}", **({} if fine else {"fg": "red"}))
+        echo(f"{'ok' if fine else '!!'}  {name:<9}  {clean_line(text)}", **({} if fine else {"fg": "red"}))
     return 0 if all(fine for fine, _, _ in lines) else 1
 
 
@@ -53,7 +54,9 @@ def _lines(config_file: Path | None, options: Mapping[str, object]) -> Iterator[
         auth.check(auth.policy_of(settings))
     except ConfigError as error:
         yield False, "access", str(error)
-    checks: list[Callable[[Settings], Iterator[Line]]] = [_store, _journal, _disk, _proxy, _client, _base_url, _forward]
+    checks: list[Callable[[Settings], Iterator[Line]]] = [
+        _store, _journal, _disk, _proxy, _analysis, _dashboard, _client, _base_url, _forward,
+    ]  # fmt: skip
     for check in checks:
         yield from check(settings)
 
@@ -123,6 +126,48 @@ def _proxy(settings: Settings) -> Iterator[Line]:
 
 def _url(settings: Settings) -> str:
     return url_of(settings.server.host, settings.server.port)
+
+
+def _analysis(settings: Settings) -> Iterator[Line]:
+    """Tell by which way DuckDB comes to the store."""
+    try:
+        from analysis.opening import way_to_the_store  # noqa: PLC0415 (it is an extra, and takes a while)
+    except ImportError as error:
+        yield True, "analysis", f"not installed ({error.name}); pip install 'ccproxy[analysis]' brings it"
+        return
+    way = way_to_the_store(settings)
+    text = {
+        "wheel": "DuckDB attaches the store, by the scanner that is installed with it",
+        "folder": f"DuckDB attaches the store, by the scanner in {settings.analysis.extension_dir}",
+        "installed": "DuckDB attaches the store, by the scanner in ~/.duckdb",
+        "download": "DuckDB will fetch its scanner when it is first asked, as ANALYSIS_ALLOW_DOWNLOAD lets it",
+        "copy": "DuckDB has no scanner here and copies the store first, which takes longer; pip install 'ccproxy[analysis]'",
+    }[way]
+    kind = "postgresql" if settings.storage.db_type == choosing.POSTGRES else "sqlite"
+    yield way != "copy" or importlib.util.find_spec(f"adbc_driver_{kind}") is not None, "analysis", text
+
+
+def _dashboard(settings: Settings) -> Iterator[Line]:
+    url = url_of(auth.dashboard_host(auth.policy_of(settings)), settings.dashboard.port)
+    if not showing.is_installed():
+        yield True, "dashboard", showing.MISSING
+        return
+    found = showing.answering(settings) if settings.dashboard.port else showing.Answer(there=False, ours=False)
+    starts = "`ccproxy serve`" if settings.dashboard.enabled else "`ccproxy dashboard`"
+    if found.ours:
+        yield True, "dashboard", f"it is at {url}"
+    elif found.there:
+        yield (
+            False,
+            "dashboard",
+            f"another program has port {settings.dashboard.port}; choose another with DASHBOARD_PORT",
+        )
+    else:
+        yield (
+            True,
+            "dashboard",
+            f"none is running; {starts} starts it" + (f" at {url}" if settings.dashboard.port else ""),
+        )
 
 
 def _client(_settings: Settings) -> Iterator[Line]:

@@ -10,7 +10,8 @@ import os
 import click
 
 from ccproxy import settings as configuration
-from ccproxy.cli.serving import INGEST, ServeError
+from ccproxy.cli.places import ServeError
+from ccproxy.cli.serving import INGEST
 from ccproxy.cli.terminal import clean_line
 from ccproxy.journal import segments
 from ccproxy.lifecycle import logs

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ccproxy.cli.serving import ServeError
+from ccproxy.cli.places import ServeError
 from ccproxy.settings import Settings
 from ccproxy.stores import choosing
 

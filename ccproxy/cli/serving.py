@@ -10,24 +10,23 @@ import errno
 import shlex
 import socket
 import sys
+from dataclasses import replace
 
 import click
 
 from ccproxy import __version__, auth
 from ccproxy import settings as configuration
-from ccproxy.cli import launch
+from ccproxy.cli import launch, showing
+from ccproxy.cli.places import ServeError, url_of
 from ccproxy.errors import StoreBusyError
 from ccproxy.journal import segments
 from ccproxy.lifecycle import logs
+from ccproxy.lifecycle.child import Launch
 from ccproxy.lifecycle.supervisor import Modules, Supervisor, listen
 from ccproxy.settings import Settings, environment
 from ccproxy.stores import choosing
 
 WORKER, INGEST, API = "ccproxy.web.worker", "ccproxy.ingest.process", "ccproxy.web.api.process"
-
-
-class ServeError(Exception):
-    """The proxy cannot start: the message is one clear sentence."""
 
 
 def serve(settings: Settings) -> int:
@@ -45,7 +44,18 @@ def serve(settings: Settings) -> int:
                 listeners=[listener],
                 drain_timeout=settings.server.drain_timeout,
             )
-            return supervisor.run(lambda: _banner(settings, listener))
+            return supervisor.run(lambda: _ready(settings, listener))
+
+
+def _ready(settings: Settings, listener: socket.socket) -> Launch | None:
+    """Show the banner; return what starts the dashboard, which knows the proxy by the port that it was given."""
+    if not settings.dashboard.enabled:
+        _banner(settings, listener, "")
+        return None
+    server = replace(settings.server, port=listener.getsockname()[1])
+    prepared = showing.prepare(replace(settings, server=server))
+    _banner(settings, listener, f"\n  dashboard     {prepared.line}")
+    return prepared.launch
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -73,15 +83,6 @@ def _check_places(settings: Settings) -> None:
         ) from error
 
 
-def url_of(host: str, port: int) -> str:
-    """Return the URL under which a client on this machine reaches a proxy that listens there."""
-    if host in ("0.0.0.0", "::", "127.0.0.1", "::1", "localhost"):
-        host = "localhost" if host != "::1" else "[::1]"
-    elif ":" in host:
-        host = f"[{host}]"
-    return f"http://{host}:{port}"
-
-
 def _notes(settings: Settings) -> list[str]:
     over = settings.passed_over
     passed_over = [f"passes over   {over}: it has none of ccproxy's keys"] if over else []
@@ -90,7 +91,7 @@ def _notes(settings: Settings) -> list[str]:
     return [*open_to, *passed_over, *(f"note          {note}" for note in settings.notes)]
 
 
-def _banner(settings: Settings, listener: socket.socket) -> None:
+def _banner(settings: Settings, listener: socket.socket, dashboard: str) -> None:
     url = url_of(settings.server.host, listener.getsockname()[1])
     told = launch.exports(settings.server.public_url or url, environment())
     exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in told.items())
@@ -101,7 +102,7 @@ def _banner(settings: Settings, listener: socket.socket) -> None:
 ccproxy {__version__} listens on {url}
 
   forwards to   {settings.providers.anthropic.base_url}
-  captures in   {choosing.place(settings.storage)}{notes}
+  captures in   {choosing.place(settings.storage)}{dashboard}{notes}
 
 Point Claude Code at it:
 

@@ -43,14 +43,19 @@ class Task(msgspec.Struct, frozen=True):
 
 def start(module: str, task: Task, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
     """Start `python -m module` with its task; it shares standard output and error with us."""
+    return spawn(["-m", module], msgspec.json.encode(task).decode(), pass_fds)
+
+
+def spawn(words: Sequence[str], line: str, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    """Start Python with these words, and give it its first line."""
     before = signal.pthread_sigmask(
         signal.SIG_BLOCK, OURS
     )  # a child inherits it, and takes it off when it ignores them
     try:
-        child = subprocess.Popen([sys.executable, "-m", module], stdin=subprocess.PIPE, pass_fds=tuple(pass_fds))
+        child = subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE, pass_fds=tuple(pass_fds))
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    order(child, msgspec.json.encode(task).decode())
+    order(child, line)
     return child
 
 

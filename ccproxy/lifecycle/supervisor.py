@@ -1,8 +1,8 @@
 """The parent process of a proxy: starts workers and ingest, restarts what dies, and stops everything in order.
 
 It holds the listening sockets, so that connections wait instead of failing while a worker comes back. The process that answers
-the data API is started when somebody first asks it, and again after it has gone to sleep. At a stop the workers finish what
-runs, then ingest brings what they wrote into the store. Refuses to know what its children do.
+the data API is started when somebody first asks it, and again after it has gone to sleep; the dashboard comes last, and may stay
+away. At a stop the workers finish what runs, then ingest brings what they wrote into the store. Refuses to know what its children do.
 """
 
 from __future__ import annotations
@@ -15,25 +15,24 @@ import resource
 import select
 import signal
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ccproxy.lifecycle import children
 from ccproxy.lifecycle.board import Board
+from ccproxy.lifecycle.child import Child, Guest, Launch
 
 log = logging.getLogger("ccproxy")
 
 POLL_S = 0.1
 PROGRESS_S = 10.0
-RESTART_DELAYS_S = (0.1, 0.5, 2.0, 5.0, 15.0)  # by how often it died within a minute
-SETTLED_S = 60.0
 INGEST_STOP_S = 60.0  # how long a stop waits for ingest; what it does not manage stays in the journal
 FORCED_STOP_S = 2.0  # likewise, when somebody wants an end at once
 API_STOP_S = 5.0
+DASHBOARD_STOP_S = 1.0  # it only reads, so nothing is lost where it is ended
 SOCKET_FOLDER, SOCKET = "ccproxy-api-", "api.sock"
 LONGEST_PLACE = 70  # of the 107 bytes that a Unix socket's path may have
 MANY_FILES = 65_536
@@ -46,42 +45,6 @@ class Modules:
     worker: str | None = None
     ingest: str | None = None
     api: str | None = None
-
-
-@dataclass(slots=True)
-class _Child:
-    name: str
-    launch: Callable[[], subprocess.Popen[bytes]]
-    process: subprocess.Popen[bytes] | None = None
-    deaths: list[float] = field(default_factory=list)
-    again_at: float | None = None
-
-    @property
-    def alive(self) -> bool:
-        return self.process is not None and self.process.poll() is None
-
-    def start(self) -> None:
-        self.again_at = None
-        self.close_pipe()
-        self.process = self.launch()
-
-    def order(self, text: str) -> None:
-        if self.process is not None:
-            children.order(self.process, text)
-
-    def close_pipe(self) -> None:
-        if self.process is not None and self.process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self.process.stdin.close()
-
-    def fell(self, now: float) -> bool:
-        """Tell whether it has to be started again now; one that dies often has to wait."""
-        if self.again_at is None:
-            self.deaths = [at for at in self.deaths if now - at < SETTLED_S] + [now]
-            self.again_at = now + RESTART_DELAYS_S[min(len(self.deaths), len(RESTART_DELAYS_S)) - 1]
-            code = self.process.returncode if self.process else None
-            log.error("%s ended with code %s; starting it again", self.name, code)
-        return now >= self.again_at
 
 
 class Supervisor:
@@ -111,7 +74,7 @@ class Supervisor:
         self._api_listener, api_path = self._opened.enter_context(_private_socket())
         sockets = [listener.fileno() for listener in listeners]
 
-        def child(name: str, module: str, index: int = 0, own: Sequence[int] = ()) -> _Child:
+        def child(name: str, module: str, index: int = 0, own: Sequence[int] = ()) -> Child:
             task = children.Task.of(
                 settings,
                 board=board,
@@ -120,30 +83,36 @@ class Supervisor:
                 sockets=list(own),
                 api=api_path if modules.api else "",
             )
-            return _Child(name, lambda: children.start(module, task, [*own, self._board_file.fileno()]))
+            return Child(name, lambda: children.start(module, task, [*own, self._board_file.fileno()]))
 
         serving = modules.worker or ""
         self._workers = [child(f"worker {index}", serving, index, sockets) for index in range(workers)]
         self._ingest = child("ingest", modules.ingest) if modules.ingest else None
         self._api = child("data API", modules.api, 0, [self._api_listener.fileno()]) if modules.api else None
+        self._dashboard: Guest | None = None
         for one in self._lasting():
             one.start()
 
-    def run(self, ready: Callable[[], None]) -> int:
-        """Watch until a signal says stop; call `ready` once all workers serve. Returns the exit code."""
+    def run(self, ready: Callable[[], Launch | None]) -> int:
+        """Watch until a signal says stop; call `ready` once all workers serve: it may return what starts the dashboard.
+
+        Returns the exit code.
+        """
         announced = False
         try:
             while not self._signals:
                 if not announced and all(row.get("pid") for row in self.board.workers):
                     announced = True
-                    ready()
+                    if launch := ready():
+                        self._dashboard = Guest("dashboard", launch)
+                        self._dashboard.begin()
                 self._revive()
                 self._wait(POLL_S if announced else POLL_S / 10)
             return self._stop()
         finally:
             self._opened.close()
 
-    def _lasting(self) -> list[_Child]:
+    def _lasting(self) -> list[Child]:
         return [*([self._ingest] if self._ingest else []), *self._workers]
 
     def _on_signal(self, number: int, _frame: object) -> None:
@@ -154,6 +123,8 @@ class Supervisor:
         for child in self._lasting():
             if not child.alive and child.fell(now):
                 child.start()
+        if self._dashboard:
+            self._dashboard.revive(now)
 
     def _wait(self, seconds: float) -> None:
         """Let time pass; start the data API's process when somebody asks for it meanwhile."""
@@ -171,12 +142,16 @@ class Supervisor:
         forced = self._drain()
         for listener in self._listeners:  # else connections would wait in it for a worker that never comes
             listener.close()
+        if self._dashboard:
+            self._dashboard.order("stop")
         if self._api:
             self._end(self._api, "stop", API_STOP_S, "the data API did not stop")
         if self._ingest:
             patience = FORCED_STOP_S if forced else INGEST_STOP_S
             left = "ingest is not done; the rest stays in the journal and is stored at the next start"
             self._end(self._ingest, "drain", patience, left)
+        if self._dashboard:
+            self._end(self._dashboard, "stop", DASHBOARD_STOP_S, "")
         for child in self._lasting():
             child.close_pipe()
         return 0
@@ -212,14 +187,14 @@ class Supervisor:
             child.order("stop")
         return True
 
-    def _end(self, child: _Child, order: str, patience: float, complaint: str) -> None:
+    def _end(self, child: Child, order: str, patience: float, complaint: str) -> None:
         """Wait for a child that was told to end, and no longer than that; a signal meanwhile ends the wait."""
         child.order(order)
         signals, last = self._signals, time.monotonic() + patience
         while child.alive and time.monotonic() < last and self._signals == signals:
             time.sleep(POLL_S / 10)
         if child.alive and child.process is not None:
-            log.warning("%s", complaint)
+            log.log(logging.WARNING if complaint else logging.DEBUG, "%s", complaint or f"{child.name} was ended")
             child.process.kill()
             child.process.wait()
         child.close_pipe()

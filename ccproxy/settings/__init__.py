@@ -15,7 +15,18 @@ from ccproxy.settings.names import nearest
 from ccproxy.settings.passing import dump, parse
 from ccproxy.settings.readers import LONGEST_AGE, LONGEST_DURATION
 from ccproxy.settings.texts import example, table
-from ccproxy.settings.tree import BY_KEY, SETTINGS, Analysis, Anthropic, Capture, Claude, Logging, Providers, Settings, Storage
+from ccproxy.settings.tree import (
+    BY_KEY,
+    SETTINGS,
+    Analysis,
+    Anthropic,
+    Capture,
+    Claude,
+    Logging,
+    Providers,
+    Settings,
+    Storage,
+)
 from ccproxy.settings.variables import environment
 
 __all__ = [

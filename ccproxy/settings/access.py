@@ -97,6 +97,9 @@ class Auth:
 class Dashboard:
     """The pages on which captures are looked at."""
 
+    enabled: bool = setting(
+        "true", SWITCH, "DASHBOARD_ENABLED", "Whether `ccproxy serve` starts the dashboard, where it is installed."
+    )
     port: int = setting(
         "5174",
         PORT,

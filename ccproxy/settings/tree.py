@@ -218,7 +218,7 @@ class Claude:
 class Analysis:
     """How captures are analysed. The proxy itself reads none of it."""
 
-    extension_dir: Path | None = setting(
+    extension_dir: Path | None = setting(  # noqa: RUF009 - declares a field, as dataclasses.field does
         "",
         ANY_PATH,
         "ANALYSIS_EXTENSION_DIR",
@@ -230,7 +230,7 @@ class Analysis:
         "ANALYSIS_ALLOW_DOWNLOAD",
         "Whether DuckDB may fetch a scanner from its own server where none is found.",
     )
-    prices: Path | None = setting(
+    prices: Path | None = setting(  # noqa: RUF009 - the same
         "",
         ANY_PATH,
         "ANALYSIS_PRICES",

@@ -39,7 +39,11 @@ class TroubleError(Exception):
     """The captures cannot be read just now; the sentence says why and what to do."""
 
 
-TROUBLES = (TroubleError, analysis.AnalysisError, pl.exceptions.ComputeError)  # what asking may raise, where a measure asks by itself
+TROUBLES = (
+    TroubleError,
+    analysis.AnalysisError,
+    pl.exceptions.ComputeError,
+)  # what asking may raise, where a measure asks by itself
 
 
 class Data:

@@ -15,6 +15,7 @@ from tests.support.command import ccproxy, started
 
 COMMANDS = [
     "serve",
+    "dashboard",
     "ingest",
     "prune",
     "run",

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import json
 import shutil
+import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from ccproxy.cli import main
+from analysis import opening
+from ccproxy.cli import main, showing
 from tests.cli.conftest import Captured
 from tests.support.command import ccproxy, silent_port
 from tests.support.proxy import Proxy
@@ -35,8 +41,9 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     programs = tmp_path / "bin"
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
-    with silent_port() as port:
+    with silent_port() as port, silent_port() as other:
         monkeypatch.setenv("PORT", str(port))
+        monkeypatch.setenv("DASHBOARD_PORT", str(other))
         yield programs  # type: ignore[misc]
 
 
@@ -51,7 +58,7 @@ def test_a_fresh_machine_is_fine() -> None:
     """Where nothing has been started yet, every line is fine and says what comes next."""
     code, lines = doctor()
     assert code == 0
-    assert list(lines) == ["versions", "config", "store", "journal", "disk", "proxy", "client"]
+    assert list(lines) == ["versions", "config", "store", "journal", "disk", "proxy", "analysis", "dashboard", "client"]
     assert lines["config"] == ["ok no config.yaml; defaults and environment"]
     assert lines["store"][0].endswith("does not exist yet; `ccproxy serve` makes it")
     assert lines["proxy"] == [f"ok none is running at {url()}; start it with `ccproxy serve`"]
@@ -108,9 +115,9 @@ async def test_a_running_proxy_is_asked(tmp_path: Path) -> None:
         await proxy.until(lambda: bool(proxy.rows() == [] and proxy.db.exists()))
         done = await ccproxy("doctor", home=tmp_path / "home", environ=environ)
         running = f"http://localhost:{proxy.port} is healthy, 0 in flight, ingest "
-        assert f"ok  proxy     {running}" in done.out.decode()
+        assert f"ok  proxy      {running}" in done.out.decode()
         assert "0 exchanges dropped" in done.out.decode()
-        assert "ok  journal   " in done.out.decode()
+        assert "ok  journal    " in done.out.decode()
 
 
 def user_settings(path: Path, **environ: str) -> None:
@@ -196,3 +203,72 @@ def test_the_client_is_asked_for_its_version(quiet: Path) -> None:
     assert doctor()[1]["client"][0] == f"ok Claude Code 2.1.330 at {program}"
     program.write_text("#!/no/such/interpreter\n")
     assert doctor()[1]["client"][0] == f"ok Claude Code that does not start at {program}"
+
+
+@pytest.mark.parametrize(
+    ("way", "fine", "said"),
+    [
+        ("wheel", True, "by the scanner that is installed with it"),
+        ("folder", True, "by the scanner in /scanners"),
+        ("installed", True, "by the scanner in ~/.duckdb"),
+        ("download", True, "will fetch its scanner"),
+        ("copy", True, "copies the store first"),
+    ],
+)
+def test_the_way_to_the_store_is_told(monkeypatch: pytest.MonkeyPatch, way: str, fine: bool, said: str) -> None:
+    """How DuckDB comes to the store is a line, whichever way it is."""
+    monkeypatch.setenv("ANALYSIS_EXTENSION_DIR", "/scanners")
+    monkeypatch.setattr(opening, "way_to_the_store", lambda _settings: way)
+    (line,) = doctor()[1]["analysis"]
+    assert (line.startswith("ok "), said in line) == (fine, True)
+
+
+def test_the_dashboard_is_looked_for(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    """Nobody there, ours, another program on the port, and no extra are told apart, with what to do."""
+    monkeypatch.setenv("DASHBOARD_PORT", str(free))
+    where = f"http://localhost:{free}"
+    assert doctor()[1]["dashboard"] == [f"ok none is running; `ccproxy serve` starts it at {where}"]
+    monkeypatch.setenv("DASHBOARD_ENABLED", "false")
+    assert doctor()[1]["dashboard"] == [f"ok none is running; `ccproxy dashboard` starts it at {where}"]
+    for headers, line in (
+        ({"X-Frame-Options": "DENY", "Content-Security-Policy": "x"}, f"ok it is at {where}"),
+        ({}, f"!! another program has port {free}; choose another with DASHBOARD_PORT"),
+    ):
+        with serving(free, headers):
+            assert doctor()[1]["dashboard"] == [line]
+    monkeypatch.setattr(showing, "NEEDED", ("no_such_library",))
+    assert doctor()[1]["dashboard"] == ["ok not installed: pip install 'ccproxy[dashboard]'"]
+
+
+@contextlib.contextmanager
+def serving(port: int, headers: dict[str, str]) -> Iterator[None]:
+    """Answer every request on a port with these headers."""
+
+    class Answering(http.server.BaseHTTPRequestHandler):
+        """Answers."""
+
+        def do_GET(self) -> None:
+            """Answer."""
+            self.send_response(200)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.HTTPServer(("127.0.0.1", port), Answering) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def free() -> int:
+    """Give a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ccproxy.stores.sqlite import SqliteStore
-from tests.cli.conftest import invoke, refusal
+from tests.cli.conftest import refusal
 from tests.cli.test_commands import make_foreign
 from tests.support.command import ccproxy
 from tests.support.proxy import Proxy, client, request
@@ -149,10 +149,3 @@ async def test_a_stop_stores_everything(tmp_path: Path, number: int) -> None:
         assert await asyncio.to_thread(proxy.process.wait, 60) == 0
         assert [row["state"] for row in proxy.rows()] == ["complete", "complete"]
         assert not list(proxy.journal.glob("*.seg*"))
-
-
-def test_no_dashboard_is_accepted(tmp_path: Path) -> None:
-    """--no-dashboard is known, though there is no dashboard yet."""
-    assert "--no-dashboard" in invoke("serve", "--help").stdout
-    code, _ = refusal("serve", "--no-dashboard", "--port", 0, "--db", "/dev/null/x")
-    assert code == 1

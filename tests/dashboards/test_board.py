@@ -87,7 +87,10 @@ def test_an_end_moves_it() -> None:
 SNAPSHOT = {
     "exchange": {**BEGUN, "id": "n"}, "attempts": 2, "status": 200, "usage": {"exchange": "n", "input_tokens": 3}, "stop_reason": None,
     "message": {"exchange": "n", "message_id": "m", "model": "other"}, "api_error": None,
-    "blocks": [{"index": 0, "type": "text", "text": "said", "cut": 10, "stopped": True}, {"index": 1, "type": "tool_use", "text": "", "tool_name": "Bash"}],
+    "blocks": [
+        {"index": 0, "type": "text", "text": "said", "cut": 10, "stopped": True},
+        {"index": 1, "type": "tool_use", "text": "", "tool_name": "Bash"},
+    ],
 }  # fmt: skip
 
 

@@ -178,7 +178,9 @@ def test_a_figure_is_told_in_full(value: float | None, unit: str, wanted: str) -
     assert exact(value, unit) == wanted
 
 
-@pytest.mark.parametrize(("value", "wanted"), [(None, "–"), (0.0, "0 %"), (0.0001, "<0.1 %"), (0.041, "4.1 %"), (0.41, "41 %")])
+@pytest.mark.parametrize(
+    ("value", "wanted"), [(None, "–"), (0.0, "0 %"), (0.0001, "<0.1 %"), (0.041, "4.1 %"), (0.41, "41 %")]
+)
 def test_a_small_share_is_not_nothing(value: float | None, wanted: str) -> None:
     """Shares below a tenth have a digit more, and what is there is never told as zero."""
     assert Markup(share(value)).striptags() == wanted

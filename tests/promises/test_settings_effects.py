@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import socket
 import sys
@@ -11,9 +12,15 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import httpx
+import pytest
 
+from analysis import AnalysisError, extensions
+from analysis.engine import Engine
+from analysis.measures.cost import cost
 from ccproxy.settings import SETTINGS
 from ccproxy.stores.sqlite import SqliteStore
+from tests.support import handmade
+from tests.support.captures import filled, opened
 from tests.support.proxy import Proxy, client, isolated_environment, request
 from tests.support.standin import StandIn, json_answer
 
@@ -37,7 +44,8 @@ async def _served(home: Path, environ: Mapping[str, str]) -> AsyncIterator[tuple
     home.mkdir(exist_ok=True)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "ccproxy", "serve"),
-        env=isolated_environment(home, {"PORT": str(port), **environ}), cwd=home, stderr=asyncio.subprocess.PIPE,
+        env=isolated_environment(home, {"PORT": str(port), "DASHBOARD_ENABLED": "false", **environ}), cwd=home,
+        stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
         assert process.stderr is not None
@@ -140,3 +148,49 @@ async def test_under_which_names_and_to_whom_the_data_api_answers(tmp_path: Path
 
 async def _delete(http: httpx.AsyncClient, proxy: Proxy, headers: dict[str, str]) -> httpx.Response:
     return await http.delete(f"{proxy.url}/api/requests", headers=headers)
+
+
+@pytest.fixture
+def no_scanner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have neither a wheel with a scanner installed, nor one in a home."""
+    monkeypatch.setattr(extensions, "_wheel", lambda _name: None)
+    monkeypatch.setenv("HOME", "/nowhere")
+
+
+@pytest.mark.usefixtures("no_scanner")
+def test_where_scanners_are_found(tmp_path: Path) -> None:
+    """With a folder that has DuckDB's scanner in it, a store is attached; without, it is copied."""
+    path = filled(tmp_path / "captures.db", handmade.exchanges()[:1])
+    spec = importlib.util.find_spec("duckdb_extension_sqlite_scanner")
+    assert spec is not None
+    [wheel] = spec.submodule_search_locations or []
+    [scanner] = Path(wheel).rglob("sqlite_scanner.duckdb_extension")
+    (tmp_path / "scanners").mkdir()
+    (tmp_path / "scanners" / scanner.name).symlink_to(scanner)
+    for environ, way in (({}, "copied by Arrow"), ({"ANALYSIS_EXTENSION_DIR": str(tmp_path / "scanners")}, "attached")):
+        with opened(path, **environ) as capture:
+            assert capture.way == way
+
+
+@pytest.mark.usefixtures("no_scanner")
+def test_whether_a_scanner_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where downloads are allowed DuckDB is told to fetch the scanner that is missing."""
+    path = filled(tmp_path / "captures.db", handmade.exchanges()[:1])
+    fetched: list[str] = []
+    monkeypatch.setattr(Engine, "install", lambda _engine, name: fetched.append(name))
+    opened(path, **{"ANALYSIS_ALLOW_DOWNLOAD": "false"}).close()
+    assert fetched == []
+    with pytest.raises(AnalysisError):  # none came
+        opened(path, **{"ANALYSIS_ALLOW_DOWNLOAD": "true"})
+    assert fetched == ["sqlite"]
+
+
+def test_which_prices_count(tmp_path: Path) -> None:
+    """A file of prices goes before the library's: 10 tokens in, 1000 written and 20 out, at 1, 2 and 3 USD per million."""
+    prices = tmp_path / "prices.json"
+    prices.write_text(json.dumps([{"model": handmade.MODEL, "input": 1, "cache_write_5m": 2, "output": 3}]))
+    path = filled(tmp_path / "captures.db", handmade.exchanges()[:1])
+    with opened(path, **{"ANALYSIS_PRICES": str(prices)}) as capture:
+        assert capture.prices == prices
+        found = cost(capture.exchanges(), capture.prices).collect()["cost_usd"].to_list()
+    assert found == [pytest.approx((10 + 2000 + 60) / 1e6)]
