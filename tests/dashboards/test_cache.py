@@ -147,25 +147,6 @@ def test_texts_are_read_of_those_that_lost_the_most(broken: Data, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("block", "wanted"),
-    [
-        ({"type": "text", "text": "hi"}, ("text", "hi")),
-        ({"type": "thinking", "thinking": "hm", "signature": "s"}, ("thinking", "hm")),
-        ({"type": "tool_use", "input": {"a": "é"}}, ("tool_use", '{"a": "é"}')),
-        ({"type": "tool_result", "content": "ok"}, ("tool_result", "ok")),
-        ({"type": "tool_result", "content": [{"type": "text", "text": "a"}, {"type": "image"}, 7]},
-         ("tool_result", 'a\n{"type": "image"}\n7')),
-        ({"type": "image", "source": {}}, ("image", None)),
-        ({"text": None}, ("other", None)),
-        ("bare", ("other", "bare")),
-    ],
-)  # fmt: skip
-def test_each_block_has_its_text(block: object, wanted: tuple[str, str | None]) -> None:
-    """A block of any kind has its text, or none; nothing that a client sends is too odd."""
-    assert differing._said(block) == wanted
-
-
-@pytest.mark.parametrize(
     ("was", "now", "wanted"),
     [
         ("one two", "one too", ("one t", "w", "o", "o")),

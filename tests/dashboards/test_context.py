@@ -74,6 +74,7 @@ def test_a_turn_says_what_came_since_the_one_before(priced_data: Data) -> None:
 def test_results_are_told_with_their_input_and_cost(priced_data: Data) -> None:
     """Each result has the input of its call, how many requests carried it, and the exchange that brought it; the dearest first."""
     found = context.results(priced_data, context.taken(priced_data, SESSION), MAIN)
+    found = context.with_lines(priced_data, found)
     assert found["tool_use_id"].to_list() == ["toolu_2", "toolu_1", "toolu_3"]
     row = found.row(1, named=True)
     assert (row["tool_name"], row["input"], row["characters"], row["requests"]) == ("Bash", "pytest -x", 8, 3)
@@ -121,7 +122,7 @@ def test_a_session_that_was_continued_holds_what_stands_elsewhere(tmp_path: Path
     with data_of(tmp_path, exchanges) as data:
         session = context.taken(data, OTHER)
         held = context.filled(session, f"{OTHER}/main")
-        results = context.results(data, session, f"{OTHER}/main")
+        results = context.with_lines(data, context.results(data, session, f"{OTHER}/main"))
     assert "tool results" in held["category"].to_list()
     assert results["input"].to_list() == ["ls"]
     assert results["requests"].to_list() == [1]
