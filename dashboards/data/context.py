@@ -13,8 +13,9 @@ import polars as pl
 from analysis import measures
 from dashboards.data.inputs import line
 from dashboards.data.names import agents, titles
-from dashboards.data.rows import COLUMNS, belonging, exchanges
-from dashboards.data.store import Data
+from dashboards.data.rows import COLUMNS, belonging
+from dashboards.data.store import Data, where
+from dashboards.data.texts import blocks, with_inputs
 from dashboards.state import Filters
 
 MOST_OFFERED = 60  # sessions to choose from
@@ -25,11 +26,13 @@ WORDS = {
     "other": "other",
 }  # fmt: skip
 _NODES = "node, parent, depth, role, exchange_id, session_id"
+_BLOCKS = "node, position, role, type, tool_name, tool_use_id, is_error, characters"
+MOST_READ = 600  # messages in which reminders are looked for
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A session taken apart: frames as measures want them; `blocks` have their texts."""
+    """A session taken apart: frames as measures want them; `blocks` have the texts in which reminders may be, and no others."""
 
     exchanges: pl.DataFrame
     messages: pl.DataFrame
@@ -40,13 +43,12 @@ class Taken:
 def sessions(data: Data, filters: Filters, now: datetime) -> pl.DataFrame:
     """Return the sessions under the filters, that of the filter `session` aside: session_id, title, largest (tokens of the largest
     context), turns, started_at; the one with the largest context first."""
-    frame = exchanges(data, replace(filters, session=""), now).filter(
-        pl.col("session_id").is_not_null() & pl.col("thread_id").is_not_null() & pl.col("context_tokens").is_not_null()
+    condition, parameters = where(replace(filters, session=""), now)
+    query = (
+        "SELECT session_id, max(context_tokens) AS largest, count(*) AS turns, min(started_at) AS started_at FROM exchanges"
+        f" WHERE thread_id IS NOT NULL AND session_id IS NOT NULL AND context_tokens IS NOT NULL AND {condition} GROUP BY 1"
     )
-    found = frame.group_by("session_id").agg(
-        largest=pl.col("context_tokens").max(), turns=pl.len().cast(pl.Int64), started_at=pl.col("started_at").min()
-    )
-    found = found.sort("largest", "started_at", descending=True).join(titles(data), on="session_id", how="left")
+    found = data.ask(query, parameters).join(titles(data), on="session_id", how="left")
     return found.sort("largest", "started_at", descending=True)
 
 
@@ -57,10 +59,10 @@ def taken(data: Data, session: str) -> Taken:
         found = belonging(data, "exchanges", "session_id", [session], ", ".join(COLUMNS)).sort("exchange_id")
         messages = _messages(data, session, found)
         nodes = messages["node"].to_list()
-        blocks = belonging(data, "blocks", "node", nodes)
+        taken_apart = _with_reminders(data, belonging(data, "blocks", "node", nodes, _BLOCKS))
         preambles = found["preamble"].drop_nulls().unique().to_list()
         lean = "preamble, position, kind, name, part, bytes"
-        return Taken(found, messages, blocks, belonging(data, "prompt_parts", "preamble", preambles, lean))
+        return Taken(found, messages, taken_apart, belonging(data, "prompt_parts", "preamble", preambles, lean))
 
     return data.kept(("taken", session), make)
 
@@ -77,6 +79,15 @@ def _messages(data: Data, session: str, found: pl.DataFrame) -> pl.DataFrame:
         owners = belonging(data, "messages", "node", missing, "DISTINCT session_id") if missing else messages.clear()
         wanted = [owner for owner in owners["session_id"].drop_nulls().unique() if owner not in known]
     return messages.unique("node", maintain_order=True)
+
+
+def _with_reminders(data: Data, lean: pl.DataFrame) -> pl.DataFrame:
+    """Return blocks with the texts of those that may hold reminders: what the client said for the person."""
+    may = lean.filter((pl.col("role") == "user") & (pl.col("type") == "text")).sort("characters", descending=True)
+    texts = blocks(data, may["node"].unique(maintain_order=True).head(MOST_READ))
+    return lean.join(
+        texts.select("node", "position", "text"), on=["node", "position"], how="left", maintain_order="left"
+    )
 
 
 def threads(data: Data, session: Taken) -> pl.DataFrame:
@@ -126,17 +137,23 @@ def servers(session: Taken, held: pl.DataFrame, turn: int) -> pl.DataFrame:
 
 
 def results(data: Data, session: Taken, thread: str) -> pl.DataFrame:
-    """Return what `measures.tool_results` says of a thread, the dearest first, with `input` (in one line) and exchange_id (of the
-    request that brought the result)."""
+    """Return what `measures.tool_results` says of a thread, the dearest first, with exchange_id (of the request that brought the
+    result) and call_node (the message with its call)."""
     prices = data.capture.prices
     found = measures.tool_results(
         _own(session, thread), session.messages, session.blocks, session.parts, prices=prices
     ).collect()
-    asked = session.blocks.filter(pl.col("type") == "tool_use").unique("tool_use_id", keep="first")
+    asked = session.blocks.filter(pl.col("type") == "tool_use").unique("tool_use_id", keep="first", maintain_order=True)
     brought = session.messages.select("node", "exchange_id")
-    found = found.join(asked.select("tool_use_id", input="text"), on="tool_use_id", how="left")
-    found = found.with_columns(pl.col("input").map_elements(line, pl.String)).join(brought, on="node", how="left")
+    found = found.join(asked.select("tool_use_id", call_node="node"), on="tool_use_id", how="left")
+    found = found.join(brought, on="node", how="left")
     return found.sort("cost_usd", "token_turns", "tool_use_id", descending=[True, True, False], nulls_last=True)
+
+
+def with_lines(data: Data, results: pl.DataFrame) -> pl.DataFrame:
+    """Return results with `input`, that of their calls, in one line."""
+    found = with_inputs(data, results.drop("node").rename({"call_node": "node"}))
+    return found.with_columns(pl.col("input").map_elements(line, pl.String))
 
 
 def compactions(session: Taken, thread: str) -> pl.DataFrame:

@@ -6,18 +6,16 @@ lost the most are judged once more, with theirs. Refuses to know what a break me
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
 
 from analysis import measures
 from dashboards.data.rows import belonging
 from dashboards.data.store import Data
+from dashboards.data.texts import blocks
 
 MOST_TOLD = 100  # breaks whose texts are read, of messages and of prompts each
-_BLOCKS = {"node": pl.String, "position": pl.Int64, "type": pl.String, "text": pl.String}
 
 
 def breaks(data: Data, exchanges: pl.DataFrame) -> pl.DataFrame:
@@ -34,7 +32,7 @@ def breaks(data: Data, exchanges: pl.DataFrame) -> pl.DataFrame:
     own = exchanges.join(told, on="thread_id", how="semi")
     nodes = pl.concat([of_message["was"], of_message["now"]]).drop_nulls().unique().to_list()
     texts = _parts(data, parts, exchanges, of_prompt)
-    again = measures.breaks(own, messages, texts, _blocks(data, nodes), prices=capture.prices).collect()
+    again = measures.breaks(own, messages, texts, blocks(data, nodes), prices=capture.prices).collect()
     rest = found.filter(~pl.col("exchange_id").is_in(told["exchange_id"].implode()))
     hidden = pl.col("where").is_in(["message", "system"])
     names = [pl.when(~hidden.fill_null(value=False)).then(name).alias(name) for name in ("was", "now")]
@@ -46,38 +44,6 @@ def _told(found: pl.DataFrame, where: Sequence[str]) -> pl.DataFrame:
     """Return the breaks that lost the most; first of all those at the first message, which may be a summary."""
     rows = found.filter(pl.col("where").is_in(where))
     return rows.sort(pl.col("position") == 0, "lost_tokens", "exchange_id", descending=True).head(MOST_TOLD)
-
-
-def _blocks(data: Data, nodes: Sequence[str]) -> pl.DataFrame:
-    """Return the blocks of messages, looked up one by one."""
-    rows = []
-    for node in nodes:
-        content = data.capture.message(node).get("content")
-        blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
-        rows += [(node, place, *_said(block)) for place, block in enumerate(blocks)]
-    return pl.DataFrame(rows, schema=_BLOCKS, orient="row")
-
-
-def _said(block: Any) -> tuple[str, str | None]:
-    """Return the type of a block and its text; none of an image."""
-    if not isinstance(block, dict):
-        return "other", _text(block)
-    kind = str(block.get("type", "other"))
-    for name in ("text", "thinking"):
-        if isinstance(block.get(name), str):
-            return kind, block[name]
-    if "input" in block:
-        return kind, _text(block["input"])
-    content = block.get("content")
-    if isinstance(content, list):
-        return kind, "\n".join(
-            _text(part.get("text", part)) if isinstance(part, dict) else _text(part) for part in content
-        )
-    return kind, _text(content) if content is not None else None
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _parts(data: Data, parts: pl.DataFrame, exchanges: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:

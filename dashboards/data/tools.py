@@ -13,14 +13,14 @@ import polars as pl
 from analysis import measures
 from dashboards.data.inputs import line
 from dashboards.data.names import agents, named
-from dashboards.data.rows import belonging
 from dashboards.data.spans import Step
-from dashboards.data.store import Data, matching
+from dashboards.data.store import OFFERED_S, Data, matching
+from dashboards.data.texts import with_inputs
 from dashboards.state import Filters
 
 BUILT_IN = "built in"
 GRAINS = ("tool", "server", "agent")
-COMPARED = 20_000  # calls whose inputs are compared: each must be read whole
+COMPARED = 300  # calls whose inputs are compared: each is looked up
 A_PAGE = 50
 SORTS = {
     "time": ["called_at"], "duration": ["wire_ms", "called_at"], "result": ["result_characters", "called_at"],
@@ -41,7 +41,7 @@ class Chosen(NamedTuple):
 
 
 class Repeats(NamedTuple):
-    """Calls made more than once, of how many calls, of how many that the filters let through."""
+    """Calls made more than once, of how many calls that were compared, of how many that might be such."""
 
     frame: pl.DataFrame
     calls: int
@@ -90,19 +90,28 @@ def names(data: Data) -> list[str]:
         rows = data.ask("SELECT tool_name FROM tool_calls GROUP BY 1 ORDER BY count(*) DESC, 1")
         return [str(name) for name in rows["tool_name"].drop_nulls()]
 
-    return data.kept("tools", make)
+    return data.kept("tools", make, OFFERED_S)
 
 
 def repeats(data: Data, filters: Filters, now: datetime) -> Repeats:
-    """Return what `measures.repeats` says of the newest calls, those that wasted the most first."""
+    """Return what `measures.repeats` says, those that wasted the most first.
+
+    Only calls of a session and tool whose inputs are of the same length can be such. Of these, those are compared that may have
+    wasted the most.
+    """
 
     def make() -> Repeats:
-        frame = calls(data, filters, now)
-        newest = frame.tail(COMPARED)
-        own = data.capture.tool_calls(bodies=True).join(
-            newest.lazy().select("tool_use_id", "exchange_id"), on=["tool_use_id", "exchange_id"], how="semi"
+        alike = ("session_id", "tool_name", "input_characters")
+        frame = (
+            calls(data, filters, now).drop_nulls("session_id").with_columns(pl.col("result_characters").fill_null(0))
         )
-        return Repeats(data.collect(measures.repeats(own)), newest.height, frame.height)
+        some = frame.filter(pl.len().over(alike) > 1)
+        brought = pl.col("result_characters").sum().over(alike)
+        order = some.with_columns(brought=brought).sort(
+            "brought", *alike, "called_at", descending=True, nulls_last=True
+        )
+        compared = with_inputs(data, order.head(COMPARED))
+        return Repeats(measures.repeats(compared).collect(), compared.height, some.height)
 
     return data.kept(("repeats", filters), make)
 
@@ -122,10 +131,5 @@ def chosen(data: Data, filters: Filters, now: datetime, wanted: Chosen, sort: st
 def page(data: Data, frame: pl.DataFrame, start: int) -> pl.DataFrame:
     """Return a page of such calls, with the session's title and `input`, in one line."""
     shown = frame.slice(start, A_PAGE)
-    texts = belonging(data, "blocks", "tool_use_id", shown["tool_use_id"].to_list(), "tool_use_id, node, type, text")
-    asked = texts.filter(pl.col("type").str.ends_with("tool_use")).unique(["tool_use_id", "node"], keep="first")
-    found = shown.join(
-        asked.select("tool_use_id", "node", "text"), on=["tool_use_id", "node"], how="left", maintain_order="left"
-    )
-    spoken = pl.col("text").map_elements(line, pl.String).alias("input")
-    return named(found.drop("agent"), data).with_columns(spoken).drop("text")
+    found = with_inputs(data, shown)
+    return named(found.drop("agent"), data).with_columns(pl.col("input").map_elements(line, pl.String))

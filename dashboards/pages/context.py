@@ -67,7 +67,7 @@ def _thread(view: View, bar: dict[str, object], found: data.Taken, thread: str) 
     )  # fmt: skip
     results = data.results(view.data, found, thread)
     below = view.html(
-        "context_results.html", rows=results.head(SHOWN).rows(named=True), total=results.height,
+        "context_results.html", rows=data.with_lines(view.data, results.head(SHOWN)).rows(named=True), total=results.height,
         compactions=data.compactions(found, thread).rows(named=True),
     )  # fmt: skip
     return [

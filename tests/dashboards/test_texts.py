@@ -7,7 +7,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-import analysis
 from dashboards.data import Data, TroubleError
 from dashboards.data.texts import blocks, said, with_inputs
 
@@ -58,4 +57,3 @@ def test_captures_that_cannot_be_read_say_so(handmade_data: Data) -> None:
     """A message that is gone is a trouble, which a page can show."""
     with pytest.raises(TroubleError):
         blocks(handmade_data, ["00"])
-    assert issubclass(analysis.AnalysisError, Exception)
