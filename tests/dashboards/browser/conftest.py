@@ -1,12 +1,14 @@
 """A browser to look at dashboards with: Debian's Chromium, driven by Playwright, and the demo to look at.
 
 Each tab that a test opens is watched: a request that leaves the machine, an error in a script and a complaint on the console make
-the test fail. Refuses to know pages.
+the test fail. How a tab looked at the end is kept in CCPROXY_SCREENSHOTS, where that is set. Refuses to know pages.
 """
 
 from __future__ import annotations
 
 import fcntl
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -35,8 +37,15 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
+def _keep(context: Any, name: str) -> None:
+    """Keep a picture of how a tab looked at last, where CCPROXY_SCREENSHOTS names a folder for it."""
+    folder = os.environ.get("CCPROXY_SCREENSHOTS")
+    for page in context.pages if folder else ():
+        page.screenshot(path=f"{folder}/{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[:120]}.png")
+
+
 @pytest.fixture
-def tab(browser: Any) -> Iterator[Open]:
+def tab(browser: Any, request: pytest.FixtureRequest) -> Iterator[Open]:
     """Give a function that opens a URL in a tab of its own; its keywords are those of a browser's context."""
     troubles: list[str] = []
     contexts = []
@@ -56,7 +65,8 @@ def tab(browser: Any) -> Iterator[Open]:
 
     open_.troubles = troubles  # type: ignore[attr-defined]  # for a test that wants one
     yield open_
-    for context in contexts:
+    for number, context in enumerate(contexts):
+        _keep(context, f"{request.node.name}-{number}")
         context.close()
     assert troubles == []
 
