@@ -107,6 +107,7 @@ class _Later(logging.Handler):
 def to_stderr(wishes: Wishes) -> Iterator[None]:
     """Send our log lines to standard error for as long as this lasts."""
     ours = logging.getLogger("ccproxy")
+    before = ours.level
     ours.setLevel(wishes.level.upper())
     logging.getLogger("ccproxy.access").setLevel(logging.NOTSET if wishes.access else logging.CRITICAL)
     handler = _Later(sys.stderr, _Json() if wishes.format == "json" else logging.Formatter(TEXT, "%H:%M:%S"))
@@ -115,4 +116,5 @@ def to_stderr(wishes: Wishes) -> Iterator[None]:
         yield
     finally:
         ours.removeHandler(handler)
+        ours.setLevel(before)
         handler.close()
