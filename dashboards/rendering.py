@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
@@ -119,11 +119,6 @@ def short(model: str | None) -> str:
 def plural(number: int, word: str) -> str:
     """Return `1 turn`, `2 turns`."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def span(first: datetime, last: datetime) -> timedelta:
-    """Return the time between two moments."""
-    return last - first
 
 
 def environment() -> jinja2.Environment:
