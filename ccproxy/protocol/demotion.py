@@ -1,20 +1,16 @@
 """A call that asks for one message, sent as one that asks for a stream; and what its answer must be made to look like.
 
-Knows where the top-level `stream` of a request stands, what in a built message only a stream has, and which status each type of
+Knows what the top-level `stream` of a request may be, what in a built message only a stream has, and which status each type of
 error has (https://docs.anthropic.com/en/api/errors). Refuses to know when this is done, and every byte beside that one value.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from ccproxy.protocol.fragment import closed
+from ccproxy.protocol.members import members_of, places_of, with_value
 from ccproxy.protocol.parts import json_value
-from ccproxy.protocol.surrogates import decoded
 
 Object = dict[str, Any]
 
@@ -32,14 +28,6 @@ ERROR_STATUS = {
 }
 _UNKNOWN_ERROR_STATUS = 500
 
-_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_text = msgspec.json.Decoder(str).decode
-
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_KEY = re.compile(rb"[\s,]*(%s)\s*:\s*" % _STRING, re.DOTALL)
-_SCALAR = re.compile(rb"%s|[^\s,}\]]+" % _STRING, re.DOTALL)
-_STRING_OR_BRACKET = re.compile(rb"%s|[][{}]" % _STRING, re.DOTALL)
-_AFTER_VALUE = b",} \t\r\n"
 _NO_STREAM = (b"false", b"null")
 
 
@@ -49,53 +37,17 @@ def ask_for_stream(body: bytes) -> bytes | None:
     None where the body asks for a stream already, or is not understood. A key that is there twice counts by its last value,
     as it does for nearly every reader, and every one of them that asks for no stream is changed.
     """
-    try:
-        members = decoded(_decode_object, body)
-    except (msgspec.DecodeError, ValueError, RecursionError):
+    members = members_of(body)
+    if members is None:
         return None
     if "stream" not in members:
         start = body.index(b"{") + 1
         return b"".join((body[:start], b'"stream":true,' if members else b'"stream":true', body[start:]))
-    places = [(start, end) for key, start, end in _values(body, members) if key == "stream"]
+    places = places_of("stream", body, members)
     given = [body[start:end] for start, end in places]
     if given[-1] not in _NO_STREAM or not {*given} <= {*_NO_STREAM, b"true"}:
         return None
-    return _with(b"true", body, places)
-
-
-def _with(value: bytes, body: bytes, places: Sequence[tuple[int, int]]) -> bytes:
-    """Return the body with `value` at each of the places."""
-    pieces, done = [], 0
-    for start, end in places:
-        pieces += [body[done:start], value]
-        done = end
-    return b"".join([*pieces, body[done:]])
-
-
-def _values(body: bytes, members: Mapping[str, msgspec.Raw]) -> Iterator[tuple[str, int, int]]:
-    """Yield the key of each member of a JSON object, and where its value begins and ends. The body is known to be JSON."""
-    place = body.index(b"{") + 1
-    while found := _KEY.match(body, place):
-        key = decoded(_decode_text, found[1])
-        place = _end(body, found.end(), bytes(members[key]))
-        yield key, found.end(), place
-
-
-def _end(body: bytes, start: int, likely: bytes) -> int:
-    """Return where the value that begins at `start` ends. It is `likely`, unless its key is there again or half a character."""
-    end = start + len(likely)
-    if body.startswith(likely, start) and body[end : end + 1] in _AFTER_VALUE:
-        return end
-    if body[start] not in b"[{":
-        scalar = _SCALAR.match(body, start)
-        assert scalar is not None
-        return scalar.end()
-    depth = 0
-    for found in _STRING_OR_BRACKET.finditer(body, start):
-        depth += (found[0] in b"[{") - (found[0] in b"]}")
-        if not depth:
-            return found.end()
-    return len(body)
+    return with_value(b"true", body, places)
 
 
 def unstreamed(message: Object) -> Object:
