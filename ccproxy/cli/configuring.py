@@ -1,23 +1,24 @@
 """`ccproxy config`: what is set, and by what.
 
-Shows every setting with the source of its value, secrets by their hash; a password, which may be short enough to be guessed
-from one, not even so. Changes nothing. Refuses to know what a setting is for.
+Shows every setting with the source of its value, secrets by their hash; what may be short enough to be guessed from one, a
+password or a header with any value, not even so. Changes nothing. Refuses to know what a setting is for.
 """
 
 from __future__ import annotations
 
-from operator import attrgetter
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ccproxy import auth
 from ccproxy import settings as configuration
 from ccproxy.cli.terminal import clean_line, echo, json_text
-from ccproxy.protocol.headers import mask
-from ccproxy.settings import SETTINGS, Setting, Settings
+from ccproxy.protocol.headers import is_secret, mask
+from ccproxy.settings import Setting, Settings, rows_of, value_of
 from ccproxy.stores import choosing
 
 WIDEST_VALUE = 48  # a longer value moves its source to the right, and is not cut
-NOT_SET = "not set"  # a secret
+NOT_SET, SET = "not set", "set"  # of secrets
 NONE = "none"
 
 
@@ -29,8 +30,8 @@ def show(settings: Settings, *, as_json: bool) -> None:
     for line in _files(settings):
         echo(clean_line(line))
     echo("")
-    values = {row: clean_line(_text(row, settings)) for row in SETTINGS}
-    key_width = max(len(row.key) for row in SETTINGS)
+    values = {row: clean_line(_text(row, settings)) for row in rows_of(settings)}
+    key_width = max(len(row.key) for row in values)
     width = min(WIDEST_VALUE, max(map(len, values.values())))
     for row, value in values.items():
         echo(f"{row.key:<{key_width}}  {value:<{width}}  {clean_line(settings.sources[row.key])}")
@@ -59,16 +60,17 @@ def _files(settings: Settings) -> list[str]:
 
 
 def _text(row: Setting, settings: Settings) -> str:
-    value = attrgetter(row.key)(settings)
-    if row.secret:
-        return _hidden(row, value) or NOT_SET
-    return row.kind.write(value) or NONE
+    value = value_of(settings, row.key)
+    text = row.kind.write(_hidden(row, value) if row.secret else value)
+    return ", ".join(text.splitlines()) or (NOT_SET if row.secret else NONE)
 
 
-def _hidden(row: Setting, value: str) -> str:
+def _hidden(row: Setting, value: Any) -> Any:
     """Return what tells two secrets apart, and none of them."""
+    if isinstance(value, Mapping):
+        return {name: mask(each.encode()) if is_secret(name.encode()) else SET for name, each in value.items()}
     if row.key.endswith("password"):
-        return "set" if value else ""
+        return SET if value else ""
     return mask(value.encode())
 
 
@@ -77,7 +79,7 @@ def _everything(settings: Settings) -> dict[str, Any]:
         "config_file": _path(settings.config_file),
         "passed_over": _path(settings.passed_over),
         "notes": settings.notes,
-        "settings": {row.key: _row(row, settings) for row in SETTINGS},
+        "settings": {row.key: _row(row, settings) for row in rows_of(settings)},
     }
 
 
@@ -86,11 +88,15 @@ def _path(path: object) -> str | None:
 
 
 def _row(row: Setting, settings: Settings) -> dict[str, Any]:
-    value = attrgetter(row.key)(settings)
-    if row.secret:
-        value = _hidden(row, value) or None
+    value = value_of(settings, row.key)
     return {
-        "value": value if isinstance(value, bool | int | float | tuple | None) else str(value),
+        "value": (_hidden(row, value) or None) if row.secret else _for_json(value),
         "source": settings.sources[row.key],
-        "environment": row.env,
+        "environment": row.env or None,
     }
+
+
+def _for_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_for_json(each) for each in value]
+    return str(value) if isinstance(value, Path) else value

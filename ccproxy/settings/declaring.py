@@ -12,6 +12,8 @@ from typing import Any, get_type_hints
 
 from ccproxy.settings.kinds import Kind
 
+OF_SECTION = "<NAME>"  # in an environment name, for the name of the section in which the setting stands
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -49,12 +51,25 @@ def setting(
     return field(metadata={"setting": row}, repr=not secret)
 
 
+def again(tree: type, name: str, env: str) -> Any:
+    """Declare a dataclass field to be the same setting as another dataclass's, read from a variable of its own."""
+    [row] = [item.metadata["setting"] for item in fields(tree) if item.name == name]
+    return field(metadata={"setting": replace(row, env=env)}, repr=not row.secret)
+
+
+def variable(name: str) -> str:
+    """Return how a section's name is written in the name of an environment variable."""
+    return name.upper().replace("-", "_")
+
+
 def rows(tree: type, prefix: str = "") -> Iterator[Setting]:
     """Yield the settings that a tree of dataclasses declares, in its order, under their full keys."""
     hints = get_type_hints(tree)
+    section = variable(prefix.removesuffix(".").rpartition(".")[2])
     for item in fields(tree):
         key = prefix + item.name
         if "setting" in item.metadata:
-            yield replace(item.metadata["setting"], key=key)
+            row = item.metadata["setting"]
+            yield replace(row, key=key, env=row.env.replace(OF_SECTION, section))
         elif is_dataclass(hints[item.name]):
             yield from rows(hints[item.name], f"{key}.")

@@ -12,10 +12,11 @@ from pathlib import Path
 import yaml
 
 from ccproxy.errors import ConfigError
-from ccproxy.settings import inherited
+from ccproxy.settings.declaring import Setting
 from ccproxy.settings.found import Found
-from ccproxy.settings.names import KEYS, SECTIONS, unknown
-from ccproxy.settings.tree import BY_KEY
+from ccproxy.settings.kinds import Kind
+from ccproxy.settings.names import is_key, is_section, unknown
+from ccproxy.settings.tree import row_of
 
 
 def from_file(path: Path, name: str) -> dict[str, Found]:
@@ -69,12 +70,12 @@ def _entries(node: yaml.Node | None, prefix: str, name: str, places: dict[str, i
     for key_node, value in node.value:
         key = prefix + _key(key_node, name)
         line = _line(key_node)
-        if key not in KEYS and key not in SECTIONS:
+        if not is_key(key) and not is_section(key):
             raise ConfigError(f"{name} line {line}: {unknown(key)}")
         if key in places:
             raise ConfigError(f"{name} line {line}: {key} stands here for the second time, first on line {places[key]}")
         places[key] = line
-        if key in KEYS:
+        if is_key(key):
             yield key, value
         else:
             yield from _entries(value, f"{key}.", name, places)
@@ -87,19 +88,32 @@ def _key(node: yaml.Node, name: str) -> str:
 
 
 def _value(key: str, node: yaml.Node, name: str, base: Path) -> Found:
-    if key in inherited.KEYS:
+    row = row_of(key)
+    if row is None:  # an inherited key
         return Found(_plain(node), name, base, _line(node))
-    if not isinstance(node, yaml.SequenceNode) or not BY_KEY[key].kind.item:
-        return Found(_scalar(key, node, name), name, base, _line(node))
-    items = [Found(_scalar(key, item, name), name, base, _line(item)) for item in node.value]
+    if isinstance(node, yaml.MappingNode) and row.kind.names:
+        members = [
+            Found(_scalar(row, value, name), name, base, _line(at), name=_key(at, name).strip())
+            for at, value in node.value
+        ]
+        return Found("", name, base, _line(node), tuple(members))
+    if not isinstance(node, yaml.SequenceNode) or not row.kind.item:
+        return Found(_scalar(row, node, name), name, base, _line(node))
+    items = [Found(_scalar(row, item, name), name, base, _line(item)) for item in node.value]
     return Found("", name, base, _line(node), tuple(item for item in items if item.text))
 
 
-def _scalar(key: str, node: yaml.Node, name: str) -> str:
+def _scalar(row: Setting, node: yaml.Node, name: str) -> str:
     if not isinstance(node, yaml.ScalarNode) or not node.tag.startswith("tag:yaml.org,2002:"):
-        form = "a single plain value" + (", or a list of them" if BY_KEY[key].kind.item else "")
-        raise ConfigError(f"{name} line {_line(node)}: {key} must be {BY_KEY[key].kind.what}, {form}")
+        raise ConfigError(f"{name} line {_line(node)}: {row.key} must be {row.kind.what}, {_form(row.kind)}")
     return _plain(node)
+
+
+def _form(kind: Kind) -> str:
+    """Tell how a value of this kind is written in YAML."""
+    if kind.names:
+        return "a single plain value for each name"
+    return "a single plain value" + (", or a list of them" if kind.item else "")
 
 
 def _plain(node: yaml.Node) -> str:

@@ -6,13 +6,14 @@ Words the refusal of one that makes no sense: where it stands, its key, what it 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ccproxy.errors import ConfigError
 from ccproxy.settings.declaring import Setting
+from ccproxy.settings.kinds import Names
 from ccproxy.settings.readers import RefusalError
 
 SHOWN_LENGTH = 80  # a wrong value is quoted in a sentence, so it is cut to what a line of a terminal holds
@@ -22,7 +23,8 @@ SHOWN_LENGTH = 80  # a wrong value is quoted in a sentence, so it is cut to what
 class Found:
     """A value as it was found: its text, the source it stands in, and the folder that a relative path starts from.
 
-    Where the source itself holds a list, `items` are its members, and there is no text.
+    Where the source itself holds a list, or values under names, `items` are its members, and there is no text; `name` is that
+    of a member which has one.
     """
 
     text: str = field(repr=False)
@@ -30,6 +32,7 @@ class Found:
     base: Path
     line: int | None = None
     items: tuple[Found, ...] | None = field(default=None, repr=False)
+    name: str | None = None
 
     @property
     def where(self) -> str:
@@ -44,10 +47,24 @@ class Found:
 
 def read(row: Setting, found: Found) -> Any:
     """Return the value that what was found for a setting stands for, or raise the `ConfigError` that tells why not."""
-    if not row.kind.item or not row.kind.split:
-        return _read_one(row, row.kind.read, found)
-    items = [replace(found, text=text) for text in row.kind.split(found.text)] if found.items is None else found.items
-    return tuple(_read_one(row, row.kind.item, item) for item in items)
+    kind = row.kind
+    if not kind.item or not kind.split:
+        return _read_one(row, kind.read, found)
+    items = [replace(found, text=text) for text in kind.split(found.text)] if found.items is None else found.items
+    if kind.names:
+        return _by_name(row, items, kind.names, kind.item)
+    return tuple(_read_one(row, kind.item, item) for item in items)
+
+
+def _by_name(row: Setting, items: Iterable[Found], names: Names, reader: Callable[[str], Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for item in items:
+        name, text = _read_one(row, names.part, item) if item.name is None else (item.name, item.text)
+        name = _read_one(row, names.read, replace(item, text=name))
+        if name in values:
+            raise ConfigError(f"{item.label}: {row.key} holds {quoted(name)} for the second time")
+        values[name] = _read_one(row, reader, replace(item, text=text))
+    return values
 
 
 def _read_one(row: Setting, reader: Callable[[str], Any], found: Found) -> Any:

@@ -11,19 +11,21 @@ With at least one of our keys it is ours, and all of it must be right; so must a
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import platformdirs
 
-from ccproxy.settings import inherited
+from ccproxy.errors import ConfigError
+from ccproxy.settings import together
 from ccproxy.settings.declaring import Setting
 from ccproxy.settings.documents import from_file
 from ccproxy.settings.found import Found, read
 from ccproxy.settings.names import OUR_KEY
-from ccproxy.settings.tree import BY_KEY, SETTINGS, Settings
+from ccproxy.settings.providers import Provider, owner
+from ccproxy.settings.tree import BY_KEY, Settings, every, row_of
 from ccproxy.settings.variables import environment, from_command_line, from_dotenv, from_variables
 
 DEFAULT = "default"
@@ -48,14 +50,25 @@ def load(
     """
     cwd = (cwd or Path.cwd()).absolute()
     path, passed_over = _config_path(config_file, cwd, config_home)
-    found = _of_file(path, cwd) if path else {}
-    found |= from_dotenv(cwd / ".env", cwd) if dotenv else {}
-    found |= from_variables(environment() if environ is None else environ, "environment", cwd)
-    found |= from_command_line(cli or {}, cwd)
-    told = {"config_file": path, "passed_over": passed_over, "notes": inherited.notes(found)}
-    sources = {key: found[key].where if key in found else DEFAULT for key in BY_KEY}
-    settings: Settings = _build(Settings, _values(found, data_home) | told | {"sources": sources})
-    return settings
+    of_file, given = _of_file(path, cwd) if path else {}, from_command_line(cli or {}, cwd)
+    others = list(filter(None, dict.fromkeys(map(owner, [*of_file, *given]))))
+    rows = every(others)
+    of_dotenv = from_dotenv(cwd / ".env", cwd, rows) if dotenv else {}
+    of_environ = from_variables(environment() if environ is None else environ, "environment", cwd, rows)
+    found = of_file | of_dotenv | of_environ | given
+    if not _read(BY_KEY[together.ENABLE], found, cwd):
+        found = of_file | _ours(of_dotenv) | _ours(of_environ) | given
+    values = _values(rows, found, cwd, data_home) | {"config_file": path, "passed_over": passed_over, "notes": ()}
+    values["sources"] = {row.key: found[row.key].where if row.key in found else DEFAULT for row in rows}
+    settings: Settings = _build(Settings, _with_providers(values, others))
+    together.check(settings, found)
+    return replace(settings, notes=together.notes(settings, found))
+
+
+def _with_providers(values: Mapping[str, Any], others: Iterable[str]) -> dict[str, Any]:
+    """Add to the values of all settings the names of the providers, and those of the user's own."""
+    named = {**values, **{f"providers.{name}.name": name for name in ("openai", *others)}}
+    return {**named, "providers.others": {name: _build(Provider, named, f"providers.{name}.") for name in others}}
 
 
 def _config_path(config_file: Path | None, cwd: Path, config_home: Path | None) -> tuple[Path | None, Path | None]:
@@ -79,22 +92,42 @@ def _has_our_keys(path: Path) -> bool:
 def _of_file(path: Path, cwd: Path) -> dict[str, Found]:
     found = from_file(path, str(path.relative_to(cwd) if path.is_relative_to(cwd) else path))
     for key, value in found.items():
-        if key in BY_KEY:
-            read(BY_KEY[key], value)
+        if row := row_of(key):
+            read(row, value)
     return found
 
 
-def _values(found: Mapping[str, Found], data_home: Path | None) -> dict[str, Any]:
+def _values(rows: Iterable[Setting], found: Mapping[str, Found], cwd: Path, data_home: Path | None) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for row in SETTINGS:
-        values[row.key] = read(row, found[row.key]) if row.key in found else _default(row, data_home, values)
+    for row in rows:
+        if row.derive and row.key not in found:
+            values[row.key] = row.derive(data_home or platformdirs.user_data_path("ccproxy"), values)
+        else:
+            values[row.key] = _read(row, found, cwd)
     return values
 
 
-def _default(row: Setting, data_home: Path | None, values: Mapping[str, Any]) -> Any:
-    if row.derive:
-        return row.derive(data_home or platformdirs.user_data_path("ccproxy"), values)
-    return row.kind.read(row.default)
+def _read(row: Setting, found: Mapping[str, Found], cwd: Path) -> Any:
+    return read(row, found.get(row.key) or Found(row.default, DEFAULT, cwd))
+
+
+def _ours(found: Mapping[str, Found]) -> dict[str, Found]:
+    """Leave out what makes no sense for OpenAI. Its variables are in many shells and mean others, so while no subagent is
+    routed they refuse nothing.
+    """
+    return {
+        key: value
+        for key, value in found.items()
+        if not key.startswith("providers.openai.") or _makes_sense(key, value)
+    }
+
+
+def _makes_sense(key: str, found: Found) -> bool:
+    try:
+        read(BY_KEY[key], found)
+    except ConfigError:
+        return False
+    return True
 
 
 def _build(tree: Any, values: Mapping[str, Any], prefix: str = "") -> Any:

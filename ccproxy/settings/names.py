@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 from ccproxy.settings import inherited
 from ccproxy.settings.found import quoted
-from ccproxy.settings.tree import BY_KEY
+from ccproxy.settings.providers import owner, siblings, trouble
+from ccproxy.settings.tree import BY_KEY, row_of
 
 
 def sections(keys: Iterable[str]) -> list[str]:
@@ -20,22 +21,33 @@ def sections(keys: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(".".join(part[:depth]) for part in parts for depth in range(1, len(part))))
 
 
-KEYS = dict.fromkeys([*BY_KEY, *(row.key for row in inherited.INHERITED)])
+KEYS = dict.fromkeys([*BY_KEY, *inherited.KEYS])
 SECTIONS = sections(KEYS)
 _TOP_LEVEL = "|".join(section for section in SECTIONS if "." not in section)
-OUR_KEY = re.compile(rf"""^["'{{]?(?:{_TOP_LEVEL})(?:\.[\w.]+)?["']?[ \t]*:""", re.MULTILINE)
+OUR_KEY = re.compile(rf"""^["'{{]?(?:{_TOP_LEVEL})(?:\.[\w.-]+)?["']?[ \t]*:""", re.MULTILINE)
+
+
+def is_key(key: str) -> bool:
+    """Tell whether there is a setting of this key, or one that does nothing."""
+    return key in KEYS or row_of(key) is not None
+
+
+def is_section(key: str) -> bool:
+    """Tell whether keys stand below this one."""
+    return key in SECTIONS or (bool(owner(key)) and key.count(".") == 1)
 
 
 def unknown(key: str) -> str:
     """Return what to say of a key that there is not."""
     near = nearest(key)
-    return f"unknown key {quoted(key)}; " + (f'did you mean "{near}"?' if near else "config.yaml.example has them all")
+    hint = f'did you mean "{near}"?' if near else "config.yaml.example has them all"
+    return f"unknown key {quoted(key)}; {trouble(key) or hint}"
 
 
 def nearest(key: str) -> str | None:
     """Return the valid key whose last name looks most like this one's: in the same section, else in any."""
     section, _, last = key.rpartition(".")
-    names = [*KEYS, *SECTIONS]
+    names = [*KEYS, *SECTIONS, *(row.key for row in siblings(key))]
     for candidates in ([name for name in names if name.rpartition(".")[0] == section], names):
         by_last = {name.rpartition(".")[2]: name for name in reversed(candidates)}
         if close := difflib.get_close_matches(last, by_last, n=1):

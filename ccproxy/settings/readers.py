@@ -11,9 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ccproxy.protocol.headers import HOP_BY_HOP, mask_query
+
 LONGEST_DURATION = 365 * 86400.0  # beyond a year it is a slip of the pen, and event loops overflow somewhere above
 LONGEST_AGE = 3653 * 86400.0  # ten years: nothing waits for it, and captures may be kept for long
 LARGEST_SIZE = 2**53  # exact in every JSON reader
+
+HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+# These belong to a connection or frame a body, so whoever sends the request says them.
+_NOT_ONES_OWN = {name.decode() for name in HOP_BY_HOP} | {"content-length", "host"}
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)\s*")
@@ -96,6 +102,20 @@ def base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def api_url(text: str, path: str = "") -> str:
+    """Read an address to which paths are added, and whose query stays; `path` is the one that is meant where it has none."""
+    address, _, query = text.partition("?")
+    base = base_url(address)
+    if not re.fullmatch(r"[!-~]*", query) or re.search(r"[@#\\]", query):
+        raise ValueError
+    if mask_query(query.encode()) != query:
+        raise RefusalError(
+            "must not hold a key in its query: a key stands under api_key or headers, where it never shows"
+        )
+    base += "" if urlsplit(base).path else path
+    return f"{base}?{query}" if query else base
+
+
 def path(text: str) -> Path:
     """Read a path; ~ is the user's home."""
     if "\0" in text or not text.encode():  # encode() raises a ValueError where bytes of the environment are not UTF-8
@@ -139,6 +159,24 @@ def printable(text: str) -> str:
     return text
 
 
+def plain(pattern: str, text: str) -> str:
+    """Read a line of text that has this form."""
+    return printable(matching(pattern, text))
+
+
+def header_name(text: str) -> str:
+    """Read the name of a header that one may send of one's own."""
+    name = lower(HEADER_NAME, text)
+    if name in _NOT_ONES_OWN:
+        raise RefusalError(f"must not hold {name}: ccproxy says it itself, for each connection or body")
+    return name
+
+
+def header_value(text: str) -> str:
+    """Read the value of a header."""
+    return matching(r"[!-~](?:[ -~]*[!-~])?", text)
+
+
 def optional(read: Callable[[str], str], text: str) -> str:
     """Read a text, or none."""
     return read(text) if text else ""
@@ -152,3 +190,25 @@ def commas(text: str) -> list[str]:
 def undivided(text: str) -> list[str]:
     """Take a text as the one member of its list, commas and all."""
     return [text] if text else []
+
+
+def lines(text: str) -> list[str]:
+    """Take a text apart into its lines."""
+    return [line.strip() for line in text.split("\n") if line.strip()]
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Take a text apart into a name and a value: at the first = where it has one, else at the first colon."""
+    return _parted("=" if "=" in text else ":", text)
+
+
+def header_pair(text: str) -> tuple[str, str]:
+    """Take a line apart into a header's name and value."""
+    return _parted(":", text)
+
+
+def _parted(mark: str, text: str) -> tuple[str, str]:
+    name, found, value = text.partition(mark)
+    if not found:
+        raise ValueError
+    return name.strip(), value.strip()

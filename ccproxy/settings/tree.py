@@ -1,4 +1,4 @@
-"""All settings, as one frozen tree: what ccproxy does with traffic and captures, and what `access` declares.
+"""All settings, as one frozen tree: what ccproxy does with captures, and what `access` and `providers` declare.
 
 Each with its environment name, default, kind and sentence. Refuses to know what they are for, and where values come from.
 """
@@ -6,8 +6,9 @@ Each with its environment name, default, kind and sentence. Refuses to know what
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,83 +16,45 @@ from ccproxy.settings.access import Auth, Dashboard, Server
 from ccproxy.settings.declaring import Setting, rows, setting
 from ccproxy.settings.kinds import (
     AGE,
+    AGENTS,
     ANY_PATH,
-    BASE_URL,
-    DURATION,
     EXPRESSIONS,
     FORMAT,
     LEVEL,
     PASSWORD,
     PATH,
+    PATHS,
     PATTERNS,
-    POSITIVE_DURATION,
-    RETRIES,
     SIZE,
-    STATUSES,
     STORE_TYPE,
     SWITCH,
-    TOKEN,
-    WORD,
 )
+from ccproxy.settings.providers import Providers, own, owner, siblings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Anthropic:
-    """The provider that requests go to."""
+class Subagents:
+    """Which subagents of Claude Code another model answers."""
 
-    base_url: str = setting(
-        "https://api.anthropic.com",
-        BASE_URL,
-        "ANTHROPIC_FORWARD_URL",
-        "Where requests are forwarded to; a path in it goes before the request's own.",
-    )
-    version: str = setting(
-        "2023-06-01",
-        WORD,
-        "ANTHROPIC_VERSION",
-        "The `anthropic-version` header for requests whose client sent none.",
-    )
-    api_key: str = setting(
-        "",
-        TOKEN,
-        "ANTHROPIC_FORWARD_API_KEY",
-        "The key that is sent for clients that bring no credential of their own.",
-        secret=True,
-    )
-    max_retries: int = setting(
-        "3", RETRIES, "ANTHROPIC_MAX_RETRIES", "How often a request is tried again where no answer came."
-    )
-    retry_statuses: tuple[int, ...] = setting(
-        "", STATUSES, "ANTHROPIC_RETRY_STATUSES", "Status codes of answers after which a request is tried again, too."
-    )
-    demote_nonstreaming: bool = setting(
+    enable: bool = setting(
         "false",
         SWITCH,
-        "ANTHROPIC_DEMOTE_NONSTREAMING",
-        "Whether a stream is asked for where the client asked for one JSON message, which it is then given.",
+        "SUBAGENTS_ENABLE",
+        "Whether the subagents under `mappings` are answered by the models named there.",
     )
-    connect_timeout: float = setting(
-        "30s", POSITIVE_DURATION, "ANTHROPIC_CONNECT_TIMEOUT", "How long connecting to the provider may take."
+    mappings: Mapping[str, str] = setting(
+        "",
+        AGENTS,
+        "SUBAGENT_MAPPINGS",
+        "Subagents by name, each with its model (`code-reviewer: gpt-4o`) or with `provider:model`; as a text"
+        " `code-reviewer:gpt-4o, plugin:tester=openai:o3`.",
     )
-    response_header_timeout: float = setting(
-        "5m",
-        POSITIVE_DURATION,
-        "ANTHROPIC_RESPONSE_HEADER_TIMEOUT",
-        "How long the provider may take until its answer begins.",
+    folders: tuple[Path, ...] = setting(
+        ".claude/agents",
+        PATHS,
+        "SUBAGENT_FOLDERS",
+        "Folders with the definitions of agents, beside `.claude/agents` of the project that a session works in.",
     )
-    idle_timeout: float = setting(
-        "0",
-        DURATION,
-        "ANTHROPIC_IDLE_TIMEOUT",
-        "The longest silence inside an answer before it counts as broken; 0 means that it never does.",
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Providers:
-    """The providers, each under its name."""
-
-    anthropic: Anthropic
 
 
 def _default_db_path(data_home: Path, _values: Mapping[str, Any]) -> Path:
@@ -249,6 +212,7 @@ class Settings:
     auth: Auth
     dashboard: Dashboard
     providers: Providers
+    subagents: Subagents
     storage: Storage
     capture: Capture
     logging: Logging
@@ -262,3 +226,25 @@ class Settings:
 
 SETTINGS: tuple[Setting, ...] = tuple(rows(Settings))
 BY_KEY = {row.key: row for row in SETTINGS}
+
+
+def every(others: Iterable[str]) -> tuple[Setting, ...]:
+    """Return all settings that there are with providers of these names: the static ones, and theirs after those of the built in."""
+    after = max(at for at, row in enumerate(SETTINGS) if row.key.startswith("providers.")) + 1
+    return (*SETTINGS[:after], *(row for name in others for row in own(name)), *SETTINGS[after:])
+
+
+def row_of(key: str) -> Setting | None:
+    """Return the setting of this key, if there is one."""
+    return BY_KEY.get(key) or next((row for row in siblings(key) if row.key == key), None)
+
+
+def rows_of(settings: Settings) -> tuple[Setting, ...]:
+    """Return all settings that these have, in order."""
+    return every(settings.providers.others)
+
+
+def value_of(settings: Settings, key: str) -> Any:
+    """Return the value of the setting of this key. There must be one."""
+    name = owner(key)
+    return getattr(settings.providers.others[name], key.rpartition(".")[2]) if name else attrgetter(key)(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,17 @@ SAMPLES: dict[str, list[str]] = {
     kinds.HOST.what: ["::1", "0.0.0.0", "localhost", "10.0.0.1"],
     kinds.WORD.what: ["v1", "v2", "v3", "v4"],
     kinds.BASE_URL.what: ["http://a", "http://b:1", "https://c/d", "https://[::1]:9/e"],
+    kinds.API_URL.what: [
+        "http://a/v2",
+        "https://b/c?api-version=2024-06-01",
+        "http://localhost:1/v1/",
+        "https://d?e=f",
+    ],
+    kinds.PROTOCOL.what: ["anthropic", "OpenAI", "ANTHROPIC", "openai"],
+    kinds.HEADERS.what: ["X-A: a, b=c", "x-b: b", "X-C: https://c:1\nX-D: d", "X-E:e"],
+    kinds.LIMITS.what: ["gpt-4o=16384, *=32768", "o3:1", "gpt-oss:20b=1", "a=10000000,b=2"],
+    kinds.AGENTS.what: ["a:b", "code-reviewer:gpt-4o,data-analyst:o3", "my-plugin:reviewer=gpt-oss:20b", "a b = c:d:e"],
+    kinds.PATHS.what: ["/s/a", "/s/b, /s/c", "/s/d,", "/s/e f"],
     kinds.PATH.what: ["/s/a.db", "/s/b.db", "/s/c.db", "/s/d.db"],
 }
 
@@ -71,17 +83,10 @@ def sentence(call: Callable[[], object]) -> str:
     return str(caught.value)
 
 
-def value_of(settings: Settings, key: str) -> Any:
-    value: Any = settings
-    for name in key.split("."):
-        value = getattr(value, name)
-    return value
-
-
 def as_yaml(key: str, text: str) -> str:
     *sections, name = key.split(".")
     lines = ["  " * depth + f"{section}:" for depth, section in enumerate(sections)]
-    return "\n".join([*lines, "  " * len(sections) + f'{name}: "{text}"']) + "\n"
+    return "\n".join([*lines, "  " * len(sections) + f"{name}: {json.dumps(text, ensure_ascii=False)}"]) + "\n"
 
 
 @pytest.fixture

@@ -51,6 +51,43 @@ from tests.settings.conftest import Desk
         (b"server:\n  host: caf\xe9\n", "config.yaml line 2: this is not UTF-8 text"),
         ("server:\n  host: a\x07b\n", "config.yaml line 2: this is not YAML: there is a character that is not text"),
         ("[" * 100_000, "config.yaml: this is nested too deeply to be a configuration"),
+        (
+            "providers:\n  groq:\n    base_ulr: http://a\n",
+            'config.yaml line 3: unknown key "providers.groq.base_ulr"; did you mean "providers.groq.base_url"?',
+        ),
+        (
+            "providers:\n  groq:\n    base_url: http://a\n    limits: {}\n    base_url: http://b\n",
+            "config.yaml line 5: providers.groq.base_url stands here for the second time, first on line 3",
+        ),
+        (
+            "providers:\n  groq: {format: openai}\n  groq: {base_url: http://a}\n",
+            "config.yaml line 3: providers.groq stands here for the second time, first on line 2",
+        ),
+        (
+            "providers.groq.base_url: http://a\nproviders:\n  groq:\n    base_url: http://a\n",
+            "config.yaml line 4: providers.groq.base_url stands here for the second time, first on line 1",
+        ),
+        (
+            "providers:\n  groq: http://a\n",
+            "config.yaml line 2: providers.groq must hold keys with values, as in config.yaml.example",
+        ),
+        (
+            "providers:\n  antropic: {base_url: http://a}\n",
+            'config.yaml line 2: unknown key "providers.antropic"; did you mean "providers.anthropic"?',
+        ),
+        (
+            "providers.open-ai.api_key: sk-1\nserver: ~\n",
+            'config.yaml line 1: unknown key "providers.open-ai.api_key"; did you mean "providers.openai"?',
+        ),
+        (
+            "providers: {Groq: {base_url: http://a}}",
+            'config.yaml line 1: unknown key "providers.Groq"; the name of a provider is made of lower-case letters, digits,'
+            " - and _",
+        ),
+        (
+            "providers: {others: {base_url: http://a}}",
+            'config.yaml line 1: unknown key "providers.others"; a provider cannot have this name',
+        ),
         ("server: &s\n  timeouts: *s\n", None),
     ],
 )
@@ -123,3 +160,71 @@ def test_an_empty_list_is_a_value(desk: Desk) -> None:
 def test_refused_lists(desk: Desk, text: str, message: str) -> None:
     """A wrong member of a list is refused alone, with its own line."""
     assert desk.refusal(text) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "subagents:\n  mappings:\n    a: b\n    c: [d]\n",
+            "config.yaml line 4: subagents.mappings must be agents with the model that answers each, as in"
+            " code-reviewer:gpt-4o, data-analyst:openai:o3, a single plain value for each name",
+        ),
+        (
+            "subagents:\n  mappings:\n    a: b\n    c: ~\n",
+            "config.yaml line 4: subagents.mappings must be agents with the model that answers each, as in"
+            ' code-reviewer:gpt-4o, data-analyst:openai:o3, not ""',
+        ),
+        (
+            "subagents:\n  mappings:\n    a: b\n    a=c: d\n",
+            "config.yaml line 4: subagents.mappings must be agents with the model that answers each, as in"
+            ' code-reviewer:gpt-4o, data-analyst:openai:o3, not "a=c"',
+        ),
+        (
+            "subagents:\n  mappings:\n    a: b\n    c: d\n    a: e\n",
+            'config.yaml line 5: subagents.mappings holds "a" for the second time',
+        ),
+        (
+            "subagents: {mappings: 'a:b, c:d, a=e'}",
+            'config.yaml line 1: subagents.mappings holds "a" for the second time',
+        ),
+        ("subagents: {mappings: {[a]: b}}", "config.yaml line 1: a key must be a name, not a list or a mapping"),
+        (
+            "providers:\n  openai:\n    limits:\n      gpt-4o: 16384\n      o3: many\n",
+            "config.yaml line 5: providers.openai.limits must be models with the most tokens that they write, from 1 to"
+            ' 10000000, as in gpt-4o=16384, *=32768, not "many"',
+        ),
+        (
+            "providers:\n  openai:\n    headers:\n      X-A: 1\n      x-a: 2\n",
+            'config.yaml line 5: providers.openai.headers holds "x-a" for the second time',
+        ),
+    ],
+)
+def test_refused_mappings(desk: Desk, text: str, message: str) -> None:
+    """A wrong member of a mapping is refused alone, with its own line; so is a name that comes again."""
+    assert desk.refusal(text) == message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{code-reviewer: gpt-4o, 'my-plugin:tester': 'openai:o3'}",
+        "\n    code-reviewer: gpt-4o\n    ' my-plugin:tester ': openai:o3",
+        "code-reviewer:gpt-4o, my-plugin:tester=openai:o3",
+        "'code-reviewer = gpt-4o , my-plugin:tester= openai:o3,'",
+        "[code-reviewer:gpt-4o, my-plugin:tester=openai:o3]",
+    ],
+)
+def test_mappings(desk: Desk, text: str) -> None:
+    """A mapping is keys with values, or a text; the name of a plugin's agent keeps its colon. Order and case stay."""
+    desk.write(f"subagents:\n  mappings: {text}\n")
+    expected = [("code-reviewer", "gpt-4o"), ("my-plugin:tester", "openai:o3")]
+    assert list(desk.load().subagents.mappings.items()) == expected
+
+
+def test_an_empty_mapping_is_a_value(desk: Desk) -> None:
+    """An empty mapping in the file says that there is nothing in it."""
+    desk.write("subagents: {mappings: {}}")
+    settings = desk.load()
+    assert (settings.subagents.mappings, settings.sources["subagents.mappings"]) == ({}, "config.yaml:1")
+    assert settings.notes == ()

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ccproxy.settings import SETTINGS, Setting, load
-from tests.settings.conftest import SAMPLES, Desk, as_yaml, every_setting, sentence, value_of
+from ccproxy.settings import SETTINGS, Setting, load, value_of
+from tests.settings.conftest import SAMPLES, Desk, as_yaml, every_setting, sentence
 
 
 @every_setting

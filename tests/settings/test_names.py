@@ -17,6 +17,11 @@ from ccproxy.settings import nearest
         ("subagent", "subagents"),
         ("server.timeout.read", "server.timeouts.read"),
         ("storage.request_dir", "storage.requests_dir"),
+        ("subagents.mapping", "subagents.mappings"),
+        ("providers.opneai", "providers.openai"),
+        ("providers.groq.base_ulr", "providers.groq.base_url"),
+        ("providers.groq.base_url", "providers.groq.base_url"),
+        ("providers.groq.timeout", "providers.groq.idle_timeout"),
         ("zzz", None),
     ],
 )

@@ -43,6 +43,24 @@ BAD: dict[str, list[str]] = {
         "http://a\\b",
         "//a",
     ],
+    kinds.API_URL.what: [
+        "api.openai.com/v1",
+        "ftp://a/v1",
+        "https:///v1",
+        "http://a:0/v1",
+        "http://a b",
+        "http://a/v1?b c",
+        "http://a/v1?b#c",
+        "http://a/v1#c",
+        "http://a/v1?user=u@a",
+        "http://u:p@a/v1",
+        "?a=b",
+    ],
+    kinds.PROTOCOL.what: ["gemini", "open ai", "openai,anthropic"],
+    kinds.HEADERS.what: ["X-A", ": a", "X A: a", "X-A:", "X-A: naïve", "X-A: a\tb", "X-A: a\nb"],
+    kinds.LIMITS.what: ["16384", "gpt-4o=many", "=5", "a=0", "a=10000001", "a=1.5", "a=-1", "a=1 b=2", "a=1,b"],
+    kinds.AGENTS.what: ["reviewer", ":gpt-4o", "reviewer:", "reviewer=", "=gpt-4o", "a:b,c", "a:b\nc:d", "bad\udcff:a"],
+    kinds.PATHS.what: ["a\0b", "/a, ~nobody-of-this-name/b", "bad\udcffbytes"],
     kinds.PATH.what: ["a\0b", "~nobody-of-this-name/a", "bad\udcffbytes"],
 }
 
@@ -50,7 +68,8 @@ BAD: dict[str, list[str]] = {
 @pytest.mark.parametrize(("row", "text"), [(row, text) for row in SETTINGS for text in BAD[row.kind.what]])
 def test_bad_values(desk: Desk, row: Setting, text: str) -> None:
     """For every key, a value that makes no sense is refused with its source, its key and what it must be."""
-    message = sentence(lambda: desk.load(environ={row.env: text}))
+    routed = {} if row.key == "subagents.enable" else {"SUBAGENTS_ENABLE": "true"}
+    message = sentence(lambda: desk.load(environ={row.env: text} | routed))
     assert message.startswith(f"environment {row.env}: {row.key} must be {row.kind.what}")
     assert message.isprintable()
     assert len(message) < 300

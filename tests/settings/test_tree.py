@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ccproxy import settings as module
-from ccproxy.settings import SETTINGS, Found, Setting, kinds
-from tests.settings.conftest import SAMPLES, Desk, every_setting, sentence, value_of
+from ccproxy.settings import SETTINGS, Found, Setting, kinds, value_of
+from tests.settings.conftest import SAMPLES, Desk, every_setting, sentence
 
 
 @every_setting
@@ -45,6 +45,11 @@ def test_the_defaults(desk: Desk) -> None:
     anthropic = settings.providers.anthropic
     assert (anthropic.base_url, anthropic.version) == ("https://api.anthropic.com", "2023-06-01")
     assert (anthropic.connect_timeout, anthropic.response_header_timeout, anthropic.idle_timeout) == (30.0, 300.0, 0.0)
+    openai = settings.providers.openai
+    assert (openai.name, openai.format, openai.base_url) == ("openai", "openai", "https://api.openai.com/v1")
+    assert (openai.api_key, openai.headers, openai.limits, settings.providers.others) == ("", {}, {}, {})
+    assert (settings.subagents.enable, settings.subagents.mappings) == (False, {})
+    assert settings.subagents.folders == (desk.cwd / ".claude/agents",)
     assert settings.storage.db_path == desk.data_home / "requests.db"
     assert settings.storage.journal_dir == desk.data_home / "requests.journal"
     assert (settings.logging.access, settings.logging.level) == (True, "info")
