@@ -33,6 +33,7 @@ class FrameKind(IntEnum):
     END_CUT = 6  # an Ending of an exchange of which frames had to be dropped
     SENT = 7  # a Sending, or nothing: the request is complete and on its way to the provider
     RETRY = 8  # an Attempt that another one follows
+    SENT_BODY = 9  # a piece of the body that goes up, where it was translated; before its Sending
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,24 @@ class Opening(msgspec.Struct, frozen=True):
     plain: bool = False
 
 
-class Sending(msgspec.Struct, frozen=True):
-    """How a request goes up, where that is not just as it came. `demoted`: as a stream, though one message was asked for."""
+class Sending(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a request goes up, where that is not just as it came. `demoted`: as a stream, though one message was asked for.
+
+    `agent` is the name of the subagent that asks, where it is known, and `sign` what gave it away. A routed request has the
+    `provider` and the `model` that it goes to, the `endpoint` (scheme, host and path), the protocol that is spoken there
+    (`format`: anthropic or openai), what could not be said in it (`losses`), and the tools whose names had to be others there
+    (`tool_names`: by the name as sent).
+    """
 
     demoted: bool = False
+    agent: str | None = None
+    sign: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    endpoint: str | None = None
+    format: str | None = None
+    losses: tuple[str, ...] = ()
+    tool_names: dict[str, str] = {}
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -111,6 +126,7 @@ class Captured:
     request: bytes = b""
     sent_at: int | None = None
     sending: Sending = field(default_factory=Sending)
+    sent_body: bytes = b""  # what went up, where it was translated
     attempts: list[Attempt] = field(default_factory=list)
     head_at: int | None = None
     heading: Heading | None = None
@@ -174,10 +190,12 @@ class Preamble:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Raw bytes of one side. `encoding` says how `data` gives them back: raw, zstd, parts (see stores.rebuild), or reply
-    (zstd against the text of the answer's message)."""
+    """Raw bytes of one side. `encoding` says how `data` gives them back: raw, zstd, parts (see stores.rebuild), reply
+    (zstd against the text of the answer's message), or request (zstd against the bytes of the request).
 
-    side: str  # request | response
+    The sides are `request` and `response`, and `sent`: what went up in the request's place, where it was translated."""
+
+    side: str
     encoding: str
     data: bytes
     size: int  # bytes on the wire

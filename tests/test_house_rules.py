@@ -24,6 +24,7 @@ LAYERS = {
     "ccproxy.auth": 2,
     "ccproxy.recorder": 2,
     "ccproxy.routing": 2,
+    "ccproxy.agents": 3,
     "ccproxy.upstream": 3,
     "ccproxy.journal": 3,
     "ccproxy.ingest": 3,
@@ -38,6 +39,7 @@ LAYERS = {
 }
 # Inside layer 3: who may use whom (a lower number never imports a higher one).
 ORDER_IN_EDGE = {
+    "ccproxy.agents": 0,
     "ccproxy.lifecycle": 0,
     "ccproxy.journal": 0,
     "ccproxy.upstream": 0,

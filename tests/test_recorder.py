@@ -143,6 +143,34 @@ def test_how_a_request_goes_up_is_on_record(recording: Recording, frames: Frames
     assert frames[1][3] == b""
 
 
+def test_a_translated_body_is_on_record_beside_the_clients(recording: Recording, frames: Frames) -> None:
+    """What goes up in another protocol is a frame of its own, and counts where the record's wholeness is checked."""
+    recording.request(b"theirs")
+    recording.sent_body(b"ours, translated")
+    recording.end(State.COMPLETE)
+    assert [(kind, data) for kind, _, _, data in frames[:2]] == [
+        (FrameKind.REQUEST, b"theirs"),
+        (FrameKind.SENT_BODY, b"ours, translated"),
+    ]
+    assert _ending(frames).recorded_bytes == len(b"theirs" + b"ours, translated")
+
+
+def test_a_translated_body_keeps_to_the_limits(frames: Frames) -> None:
+    """It is recorded up to the size, searched as the request is, and never before the request itself."""
+    recording = _limited(frames, Limits(max_body=4))
+    recording.sent_body(b"translated")
+    recording.end(State.COMPLETE)
+    assert frames[0][3] == b"tran"
+    assert _ending(frames).note == "the translated request is recorded up to 4 of 10 bytes (capture.max_body)"
+    frames.clear()
+    recording = _limited(frames, Limits(redact=("hunter2",)))
+    recording.request(b'{"a":"hunter2"}')
+    recording.sent_body(b'{"b":"hunter2"}')
+    recording.end(State.COMPLETE)
+    bodies = [(kind, data) for kind, _, _, data in frames if kind in (FrameKind.REQUEST, FrameKind.SENT_BODY)]
+    assert bodies == [(FrameKind.REQUEST, b'{"a":"[redacted]"}'), (FrameKind.SENT_BODY, b'{"b":"[redacted]"}')]
+
+
 PATHS = [
     (("*",), b"/v1/anything", True),
     (("/v1/messages",), b"/v1/messages", True),
@@ -191,7 +219,8 @@ def _ending(frames: Frames) -> Ending:
     """Return the ending; it says how many bytes of bodies the frames before it hold."""
     assert frames[-1][0] == FrameKind.END
     ending = msgspec.json.decode(frames[-1][3], type=Ending)
-    assert ending.recorded_bytes == len(_body(frames, FrameKind.REQUEST) + _body(frames, FrameKind.CHUNK))
+    bodies = (FrameKind.REQUEST, FrameKind.SENT_BODY, FrameKind.CHUNK)
+    assert ending.recorded_bytes == sum(len(_body(frames, kind)) for kind in bodies)
     return ending
 
 

@@ -216,6 +216,46 @@ def test_no_shape_of_event_hides_a_match(name: str) -> None:
 
 
 @settings(deadline=None)
+def _chat(delta: dict[str, Any], finish: str | None = None) -> bytes:
+    return b"data: %s\n\n" % json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}).encode()
+
+
+def _call(index: int, arguments: str) -> bytes:
+    return _chat({"tool_calls": [{"index": index, "function": {"arguments": arguments}}]})
+
+
+CHAT = [
+    _chat({"role": "assistant", "content": ""}), _chat({"reasoning_content": "It is hun"}), _chat({"content": "The word is hunt"}),
+    _chat({"reasoning_content": "ter2-XYZ, I think"}), _chat({"content": "er2-XYZ."}), _call(0, '{"command": "echo hu'),
+    _call(1, '{"path": "/hunter2'), _call(0, 'nter2-XYZ"}'), _call(1, '-XYZ"}'), _chat({}, "tool_calls"), b"data: [DONE]\n\n",
+]  # fmt: skip
+
+
+def test_a_match_that_is_spread_over_chunks_of_chat_completions_is_masked() -> None:
+    """Text, reasoning and the arguments of calls that come side by side are each searched as the one text that they are."""
+    for pieces in (CHAT, *fixed_cuts(b"".join(CHAT))):
+        found = _joined(_through(pieces))
+        assert b"unter2" not in found
+        assert found.count(b"[redacted]") == 4
+        assert found.count(b"data:") == len(CHAT)
+    deltas = [json.loads(data[6:])["choices"][0]["delta"] for _, data in _through(CHAT) if b"choices" in data]
+    assert "".join(delta.get("content", "") for delta in deltas) == "The word is [redacted]."
+
+
+def test_chunks_are_held_until_the_answer_says_why_it_ends() -> None:
+    """A chunk with a reason to stop lets go of all before it, and what carries no text waits only behind one that does."""
+    holder = HeldStream(HIDDEN)
+    script = [
+        _chat({"role": "assistant"}),
+        _chat({"content": "a"}),
+        _chat({}),
+        b": ping\n\n",
+        _chat({}, "stop"),
+        _chat({}),
+    ]
+    assert [len(holder.feed(at, data)) for at, data in enumerate(script)] == [1, 0, 0, 0, 4, 1]
+
+
 @given(st.lists(st.binary(max_size=30) | st.sampled_from([*stream(ANSWER), b"\n\n", b"\r", b"data: "]), max_size=9))
 def test_a_stream_without_a_match_stays_byte_for_byte(pieces: list[bytes]) -> None:
     """Any bytes that come as a stream come out as they went in, in order, where nothing matches."""

@@ -16,6 +16,7 @@ import click
 
 from ccproxy import __version__, auth
 from ccproxy import settings as configuration
+from ccproxy.agents.folders import folders_of
 from ccproxy.cli import launch, showing
 from ccproxy.cli.places import ServeError, url_of
 from ccproxy.errors import StoreBusyError
@@ -23,9 +24,14 @@ from ccproxy.journal import segments
 from ccproxy.lifecycle import logs
 from ccproxy.lifecycle.child import Launch
 from ccproxy.lifecycle.supervisor import Modules, Supervisor, listen
+from ccproxy.routing.targets import targets_of
 from ccproxy.settings import Settings, environment
 from ccproxy.stores import choosing
 
+# Agents that Claude Code brings along; they have no files.
+BUILT_IN = frozenset(
+    {"general-purpose", "Explore", "Plan", "statusline-setup", "claude-code-guide", "output-style-setup"}
+)
 WORKER, INGEST, API = "ccproxy.web.worker", "ccproxy.ingest.process", "ccproxy.web.api.process"
 
 
@@ -91,12 +97,32 @@ def _notes(settings: Settings) -> list[str]:
     return [*open_to, *passed_over, *(f"note          {note}" for note in settings.notes)]
 
 
+def _routes(settings: Settings) -> list[str]:
+    """Return the banner's lines about agents that other models answer, and what it should be told of their definitions."""
+    targets = targets_of(settings)
+    told = [f"routes        {agent} to {target.model} at {target.provider}" for agent, target in targets.items()]
+    return [*told, *(f"note          {sentence}" for sentence in _undefined(settings, list(targets)))]
+
+
+def _undefined(settings: Settings, agents: list[str]) -> list[str]:
+    """Say of which agents no definition is where it would be looked for without knowing the session's project."""
+    if not agents:
+        return []
+    places = " or ".join(str(folder) for folder in folders_of(settings).others)
+    custom = [agent for agent in agents if agent not in BUILT_IN and ":" not in agent]
+    return [
+        f'there is no definition of the agent "{agent}" in {places}; it is known by the call that starts it, or by its file'
+        " in the session's project"
+        for agent in folders_of(settings).missing(custom)
+    ]
+
+
 def _banner(settings: Settings, listener: socket.socket, dashboard: str) -> None:
     url = url_of(settings.server.host, listener.getsockname()[1])
     told = launch.exports(settings.server.public_url or url, environment())
     exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in told.items())
     wanted = f'\n  export {launch.CUSTOM_HEADERS}="X-CCProxy-Token: $AUTH_TOKEN"' if settings.auth.enabled else ""
-    notes = "".join(f"\n  {line}" for line in _notes(settings))
+    notes = "".join(f"\n  {line}" for line in [*_routes(settings), *_notes(settings)])
     click.echo(
         f"""\
 ccproxy {__version__} listens on {url}

@@ -22,8 +22,9 @@ from ccproxy.lifecycle.board import Board
 from ccproxy.recorder import Recorder
 from ccproxy.upstream import Limits, Upstream
 from ccproxy.web.client import Patience, Receive, Scope, Send
-from ccproxy.web.forward import Forwarder, Rules
+from ccproxy.web.forward import Forwarder
 from ccproxy.web.guard import Guard
+from ccproxy.web.planning import Planner, Rules
 from ccproxy.wire import Header
 
 PROVIDER = "http://api.anthropic.com"  # as errors name it; every connection goes to the socket
@@ -62,10 +63,10 @@ class Proxy:
         self._clock = clock
         self._dark = False
         self._upstream = Upstream(PROVIDER, Limits(), socket=socket)
-        gate = Gate(Policy())
+        rules, gate = Rules(b"2023-06-01"), Gate(Policy())
         self._guard = Guard(
             _nowhere,
-            Forwarder(self._upstream, Rules(b"2023-06-01"), gate, self._settled, Patience(0)),
+            Forwarder(Planner(self._upstream, rules, gate), rules, gate, self._settled, Patience(0)),
             _no_api,
             Recorder(self._append, clock, new_id),
             gate,

@@ -68,11 +68,13 @@ class Assembler:
         if running is None:  # its beginning was dropped, or is damaged
             return None
         captured = running.captured
-        if frame.kind in (FrameKind.REQUEST, FrameKind.CHUNK):
+        if frame.kind in (FrameKind.REQUEST, FrameKind.SENT_BODY, FrameKind.CHUNK):
             running.body_bytes += len(frame.data)
         match frame.kind:
             case FrameKind.REQUEST:
                 running.request_pieces.append(frame.data)
+            case FrameKind.SENT_BODY:
+                captured.sent_body += frame.data
             case FrameKind.SENT:
                 captured.sent_at = frame.at
                 captured.sending = _sending(frame.data) if frame.data else captured.sending

@@ -14,7 +14,8 @@ from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.ingest.memory import Memory
 from ccproxy.ingest.request import add_node, request_entry
 from ccproxy.ingest.response import add_response
-from ccproxy.records import Captured, Ending, Entry, Heading, Opening, State, Timeline
+from ccproxy.records import Body, Captured, Ending, Entry, Heading, Opening, State, Timeline
+from ccproxy.stores import compression
 from ccproxy.stores.contract import Record, Store
 
 PAGE = 500
@@ -61,6 +62,8 @@ def entry_of(source: Store, row: Record, memory: Memory) -> Entry:
     for name in ("tip", "reply"):
         if row[name] is not None and made[name] != row[name]:
             made[name] = _line(source, row[name], entry, memory)
+            if name == "reply":
+                entry.bodies = [_against_reply(body, entry, captured) for body in entry.bodies]
     entry.columns = {**row, **made}
     entry.timeline = _runs(source.timeline(row["id"]))
     return entry
@@ -73,6 +76,7 @@ def _captured(source: Store, row: Record) -> Captured:
     plain = _is_plain(asked, request)
     opening = Opening(row["method"], row["path"], row["query"], asked, row["provider"], row["client_address"], plain)
     captured = Captured(exchange, row["writer"], at, opening, request, at)
+    captured.sent_body = source.body(exchange, "sent") or b""
     if answered is not None:
         captured.heading = Heading(row["status"] or 0, answered, _is_plain(answered, response or b""))
         captured.head_at = at
@@ -98,6 +102,17 @@ def _line(source: Store, node: bytes, entry: Entry, memory: Memory) -> bytes | N
         entry.parts.append(seen.part)
         parent = add_node(entry, memory, parent, seen.part, seen.role, depth)
     return parent
+
+
+def _against_reply(body: Body, entry: Entry, captured: Captured) -> Body:
+    """Return the answer's bytes as packed against the message that they came to, which was just added; other sides as they are."""
+    if body.side != "response":
+        return body
+    raw = b"".join(data for _, data in captured.chunks)
+    patch = compression.patch(raw, entry.parts[-1].text)
+    if len(patch) < len(raw) and compression.apply(patch, entry.parts[-1].text) == raw:
+        return Body("response", "reply", patch, len(raw))
+    return Body("response", *compression.compress(raw), len(raw))
 
 
 def _runs(timeline: Timeline | None) -> Timeline | None:

@@ -180,7 +180,7 @@ def _add_plain_response(entry: Entry, running: Running, note: str) -> None:
         response_bytes=len(raw),
         capture_note="; ".join(filter(None, [entry.columns.get("capture_note"), note])),
     )
-    entry.bodies = [body for body in entry.bodies if body.side == "request"] + _plain_bodies("response", raw)
+    entry.bodies = [body for body in entry.bodies if body.side != "response"] + _plain_bodies("response", raw)
 
 
 _SAFE = (

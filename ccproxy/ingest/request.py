@@ -49,6 +49,8 @@ def request_entry(captured: Captured, memory: Memory) -> Entry:
     entry.columns["billing_line"] = pieces.billing_line
     if captured.request:
         entry.bodies.append(_body(captured.request, pieces, encoded=decoder.encoded))
+    if captured.sent_body:
+        entry.bodies.append(_sent_body(captured.sent_body, captured.request))
     return entry
 
 
@@ -61,6 +63,7 @@ def _beginning(body: bytes) -> RequestParts:
 def _columns(captured: Captured, parts: RequestParts) -> dict[str, object]:
     opening = captured.opening
     anatomy = read_anatomy(opening.method, opening.path, opening.headers, parts)
+    sending = captured.sending
     return {
         "id": captured.id,
         "writer": captured.writer,
@@ -70,13 +73,14 @@ def _columns(captured: Captured, parts: RequestParts) -> dict[str, object]:
         "path": opening.path,
         "query": opening.query,
         "client_address": opening.client_address,
-        "provider": opening.provider,
+        "provider": sending.provider or opening.provider,
+        "endpoint": sending.endpoint,
         "kind": anatomy.kind,
         "kind_sign": anatomy.kind_sign,
         "requested_model": anatomy.model,
-        "routed_model": anatomy.model,
+        "routed_model": sending.model or anatomy.model,
         "stream": int(anatomy.stream),
-        "demoted": int(captured.sending.demoted),
+        "demoted": int(sending.demoted),
         "max_tokens": anatomy.max_tokens,
         "effort": anatomy.effort,
         "thinking": anatomy.thinking,
@@ -84,6 +88,8 @@ def _columns(captured: Captured, parts: RequestParts) -> dict[str, object]:
         "agent_id": anatomy.agent_id,
         "parent_agent_id": anatomy.parent_agent_id,
         "agent_type": anatomy.agent_type,
+        "agent_name": sending.agent,
+        "agent_sign": sending.sign,
         "prompt_id": anatomy.prompt_id,
         "client": anatomy.client,
         "client_version": anatomy.client_version,
@@ -148,6 +154,16 @@ def _body(raw: bytes, pieces: _Pieces, *, encoded: bool) -> Body:
             return Body("request", "parts", packed, len(raw))
     encoding, data = compression.compress(raw)
     return Body("request", encoding, data, len(raw))
+
+
+def _sent_body(raw: bytes, request: bytes) -> Body:
+    """Return the translated body as stored: most of it stands in the client's own."""
+    if request:
+        patch = compression.patch(raw, request)
+        if len(patch) < len(raw) and compression.apply(patch, request) == raw:
+            return Body("sent", "request", patch, len(raw))
+    encoding, data = compression.compress(raw)
+    return Body("sent", encoding, data, len(raw))
 
 
 def _gives_back(raw: bytes, packed: bytes, texts: list[bytes]) -> bool:

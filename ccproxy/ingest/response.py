@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
+from ccproxy.ingest import chat, timing
 from ccproxy.ingest import headers as header_lists
-from ccproxy.ingest import timing
 from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.ingest.memory import Memory
 from ccproxy.ingest.request import add_node
@@ -23,6 +23,11 @@ from ccproxy.records import Body, Captured, Ending, Entry, State
 from ccproxy.stores import compression
 
 CUT_OFF = "it was cut off"  # how the message builder tells of an event that is not whole
+# What nobody counted is unknown, whatever the translation had to tell the client.
+COUNTS = (
+    "usage", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_5m_tokens",
+    "cache_write_1h_tokens", "web_searches",
+)  # fmt: skip
 _encode = msgspec.json.Encoder().encode
 
 
@@ -32,15 +37,15 @@ def add_response(entry: Entry, captured: Captured, memory: Memory, *, raw_respon
     Without `raw_responses` the bytes of an answer go where the message that they came to says all of it.
     """
     columns = entry.columns
+    _add_losses(columns, captured.sending.losses)
     _add_ending(columns, captured)
     if captured.attempts:
         columns["attempts"] = _encode(captured.attempts).decode()
     if captured.heading:
         columns["status"] = captured.heading.status
-        if captured.sending.demoted and captured.ending and captured.ending.status:
-            columns["status"] = (
-                captured.ending.status
-            )  # what the client was told: an error may come in a stream that began well
+        if (captured.sending.demoted or chat.is_chat(captured.sending)) and captured.ending and captured.ending.status:
+            # what the client was told: an error may come in a stream that began well
+            columns["status"] = captured.ending.status
         columns["head_ms"] = timing.since(captured.opened_at, captured.head_at)
         headers, template = header_lists.split("response", captured.heading.headers)
         entry.headers.append(headers)
@@ -86,9 +91,9 @@ def _add_body(entry: Entry, captured: Captured, memory: Memory, names: dict[str,
     understood = False
     if "event-stream" in kind:
         understood = _add_stream(entry, captured, decoder, memory)
-    elif "json" in kind:
+    elif "json" in kind or chat.is_chat(captured.sending):  # there, also an error page of whatever stands in front
         body = b"".join(decoder.feed(data) for _, data in captured.chunks)
-        understood = _add_payload(entry, json_value(body), memory)
+        understood = _add_json(entry, captured, body, memory)
     if decoder.problem:
         _note(columns, decoder.problem)
     if raw_responses or not understood or decoder.problem:
@@ -108,11 +113,9 @@ def _body(raw: bytes, entry: Entry) -> Body:
 
 def _add_stream(entry: Entry, captured: Captured, decoder: ContentDecoder, memory: Memory) -> bool:
     """Add what a stream comes to; return whether that is all that it said."""
-    lines, stream = sse.Decoder(), Stream()
-    for at, data in captured.chunks:
-        stream.take(at, lines.feed(decoder.feed(data) if decoder.encoded else data))
-    stream.take(captured.chunks[-1][0], lines.close())
-    columns, builder = entry.columns, stream.builder
+    columns = entry.columns
+    stream = _chat(columns, captured, decoder) if chat.is_chat(captured.sending) else _messages(captured, decoder)
+    builder = stream.builder
     entry.timeline = stream.timeline(captured.opened_at)
     columns["events"] = len(stream.arrivals)
     columns["first_token_ms"] = timing.since(captured.opened_at, stream.first_token)
@@ -124,11 +127,37 @@ def _add_stream(entry: Entry, captured: Captured, decoder: ContentDecoder, memor
     in_tree = False
     if message is not None:
         in_tree = _add_message(entry, message, memory)
+        if not stream.counted:
+            columns.update(dict.fromkeys(COUNTS))
         columns["tokens_per_second"] = timing.rate(columns.get("output_tokens"), stream.content)
     _add_stream_notes(columns, builder, cut=_is_cut(captured))
     return (
         in_tree and builder.complete and not (builder.error or builder.problems or builder.unknown or builder.earlier)
     )
+
+
+def _messages(captured: Captured, decoder: ContentDecoder) -> Stream:
+    """Read a stream of the Messages API."""
+    lines, stream = sse.Decoder(), Stream()
+    for at, data in captured.chunks:
+        stream.take(at, lines.feed(decoder.feed(data) if decoder.encoded else data))
+    stream.take(captured.chunks[-1][0], lines.close())
+    return stream
+
+
+def _chat(columns: dict[str, Any], captured: Captured, decoder: ContentDecoder) -> Stream:
+    """Read a stream of Chat Completions as the one that the client was given; each event came with the piece that made it."""
+    lines, stream = sse.Decoder(), Stream()
+    said = chat.chat_stream(captured.id, captured.sending, columns.get("requested_model"))
+    stream.take(captured.head_at or captured.opened_at, lines.feed(said.open()))
+    for at, data in captured.chunks:
+        stream.take(at, lines.feed(said.feed(decoder.feed(data))))
+    end = b"" if _is_cut(captured) else chat.close(said, captured.ending)
+    stream.take(captured.ended_at or captured.chunks[-1][0], lines.feed(end))
+    columns["response_model"] = said.model
+    stream.counted = said.counted
+    _add_losses(columns, (*captured.sending.losses, *said.losses))
+    return stream
 
 
 def _add_stream_notes(columns: dict[str, Any], builder: MessageBuilder, *, cut: bool) -> None:
@@ -147,6 +176,26 @@ def _is_cut(captured: Captured) -> bool:
     """Return whether less of the answer was recorded than passed."""
     passed = captured.ending.response_bytes if captured.ending else None
     return passed is not None and sum(len(data) for _, data in captured.chunks) < passed
+
+
+def _add_json(entry: Entry, captured: Captured, body: bytes, memory: Memory) -> bool:
+    """Add what an answer says that came whole; return whether it is a message."""
+    columns = entry.columns
+    if not chat.is_chat(captured.sending) or captured.heading is None:
+        return _add_payload(entry, json_value(body), memory)
+    status, model = captured.heading.status, columns.get("requested_model")
+    said = chat.payload(captured.id, captured.sending, status, body, model)
+    columns["response_model"] = said.model
+    _add_losses(columns, (*captured.sending.losses, *said.losses))
+    is_message = _add_payload(entry, said.value, memory)
+    if not said.counted:
+        columns.update(dict.fromkeys(COUNTS))
+    return is_message
+
+
+def _add_losses(columns: dict[str, Any], losses: tuple[str, ...]) -> None:
+    """Tell what could not be said in the other protocol."""
+    columns["losses"] = _encode(list(dict.fromkeys(losses))).decode() if losses else None
 
 
 def _add_payload(entry: Entry, payload: Any, memory: Memory) -> bool:
@@ -171,7 +220,7 @@ def _add_message(entry: Entry, message: dict[str, Any], memory: Memory) -> bool:
     """Add a message; return whether its content stands in the tree now."""
     columns = entry.columns
     columns["message_id"] = _string(message.get("id"))
-    columns["response_model"] = _string(message.get("model"))
+    columns["response_model"] = columns.get("response_model") or _string(message.get("model"))
     columns["stop_reason"] = _string(message.get("stop_reason"))
     columns["stop_sequence"] = _string(message.get("stop_sequence"))
     usage = message.get("usage")

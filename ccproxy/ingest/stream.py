@@ -26,6 +26,7 @@ class Stream:
     sizes: list[int] = field(default_factory=list)
     content: list[int] = field(default_factory=list)  # arrival of each piece of content
     first_token: int | None = None
+    counted: bool = True  # whether the counts in it are the provider's
 
     def take(self, at: int, events: list[sse.Event | sse.Comment]) -> None:
         """Take the events that a piece of the body completed."""

@@ -21,7 +21,7 @@ OURS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # signals that are the pa
 class Task(msgspec.Struct, frozen=True):
     """What a child is started with. `settings` is the settings' own JSON, base64 here; `sockets` are descriptors.
 
-    `api` is the path of the socket on which the data API answers.
+    `api` is the path of the socket on which the data API answers, `notes` the file of what the workers tell each other.
     """
 
     settings: str
@@ -30,6 +30,7 @@ class Task(msgspec.Struct, frozen=True):
     index: int = 0
     sockets: list[int] = []
     api: str = ""
+    notes: str = ""
 
     @classmethod
     def of(cls, settings: bytes, **other: object) -> Task:

@@ -67,8 +67,9 @@ class Supervisor:
         self._listeners = listeners
         self._drain_timeout = drain_timeout
         self._opened = contextlib.ExitStack()
-        # A file without a name: nobody can clean it away under us.
+        # Files without a name: nobody can clean them away under us.
         self._board_file = self._opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
+        self._notes_file = self._opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (likewise)
         board = f"/dev/fd/{self._board_file.fileno()}"
         self.board = Board(Path(board), workers)
         self._api_listener, api_path = self._opened.enter_context(_private_socket())
@@ -82,8 +83,10 @@ class Supervisor:
                 index=index,
                 sockets=list(own),
                 api=api_path if modules.api else "",
+                notes=f"/dev/fd/{self._notes_file.fileno()}",
             )
-            return Child(name, lambda: children.start(module, task, [*own, self._board_file.fileno()]))
+            files = [self._board_file.fileno(), self._notes_file.fileno()]
+            return Child(name, lambda: children.start(module, task, [*own, *files]))
 
         serving = modules.worker or ""
         self._workers = [child(f"worker {index}", serving, index, sockets) for index in range(workers)]

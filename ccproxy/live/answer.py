@@ -12,13 +12,15 @@ from typing import Any
 
 import msgspec
 
+from ccproxy.ingest import chat
 from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.live.blocks import KEPT_CHARACTERS, Blocks, OpenBlock
 from ccproxy.live.events import Block, Event, LiveError, LiveMessage, Other, Piece, Stop, usage_of
 from ccproxy.protocol import sse
+from ccproxy.protocol.openai.stream import ChatStream
 from ccproxy.protocol.parts import json_value
 from ccproxy.protocol.usage import Tokens, merge, tokens
-from ccproxy.records import Heading
+from ccproxy.records import Ending, Heading, Sending
 
 MAX_EVENT_BYTES = 16 << 20
 MAX_JSON_BYTES = 16 << 20
@@ -45,8 +47,18 @@ _encode = msgspec.json.Encoder().encode
 class Answer:
     """What one answer says. `model` and `usage` are as far as they are known; `message` is None until there is one."""
 
-    def __init__(self, exchange: str, heading: Heading, limit: int = KEPT_CHARACTERS) -> None:
-        """Begin an answer; `limit` is how many characters of it are kept for the snapshot."""
+    def __init__(
+        self,
+        exchange: str,
+        heading: Heading,
+        limit: int = KEPT_CHARACTERS,
+        sending: Sending | None = None,
+        model: str | None = None,
+    ) -> None:
+        """Begin an answer; `limit` is how many characters of it are kept for the snapshot.
+
+        `sending` tells of another provider, and `model` is the one that the client asked for.
+        """
         names = {name.lower(): value for name, value in heading.headers}
         kind = names.get("content-type", "").lower()
         self.message: LiveMessage | None = None
@@ -56,11 +68,17 @@ class Answer:
         self.blocks = Blocks(limit)
         self._exchange = exchange
         self._limit = limit
+        self._status = heading.status
+        self._sending = sending or Sending()
+        self._model = model
         self._counts: dict[str, Any] = {}
         self._decoder = ContentDecoder(None if heading.plain else names.get("content-encoding"))
         self._told_problem = False
         self._lines = sse.Decoder(MAX_EVENT_BYTES) if "event-stream" in kind else None
-        self._json: bytearray | None = bytearray() if self._lines is None and "json" in kind else None
+        is_chat = chat.is_chat(self._sending)
+        self._chat = chat.chat_stream(exchange, self._sending, model) if is_chat and self._lines is not None else None
+        self._begun = False
+        self._json: bytearray | None = bytearray() if self._lines is None and ("json" in kind or is_chat) else None
 
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes of the body and return what they said."""
@@ -74,10 +92,11 @@ class Answer:
             found.append(self._other("undecodable", self._decoder.problem))
         return found
 
-    def close(self) -> list[Event]:
-        """Say that the body is over and return what that completed."""
+    def close(self, ending: Ending | None = None) -> list[Event]:
+        """Say that the body is over, and how, where that is known; return what that completed."""
         if self._lines is not None:
-            return self._events(self._lines.close())
+            told = [] if self._chat is None else self._events(self._lines.feed(chat.close(self._chat, ending)))
+            return told + self._events(self._lines.close())
         if not self._json:
             return []
         body, self._json = bytes(self._json), None
@@ -85,13 +104,19 @@ class Answer:
 
     def _take(self, data: bytes) -> list[Event]:
         if self._lines is not None:
-            return self._events(self._lines.feed(data))
+            return self._events(self._lines.feed(data if self._chat is None else self._translated(self._chat, data)))
         if self._json is not None:
             self._json += data
             if len(self._json) > MAX_JSON_BYTES:
                 self._json = None
                 return [self._other("too_large", f"the answer is larger than {MAX_JSON_BYTES >> 20} MB")]
         return []
+
+    def _translated(self, stream: ChatStream, data: bytes) -> bytes:
+        """Return what the client was given for a piece of Chat Completions."""
+        opened = b"" if self._begun else stream.open()
+        self._begun = True
+        return opened + stream.feed(data)
 
     def _events(self, lines: list[sse.Event | sse.Comment]) -> list[Event]:
         return [said for line in lines if isinstance(line, sse.Event) for said in self._event(line)]
@@ -121,7 +146,7 @@ class Answer:
 
     def _whole_body(self, body: bytes) -> Iterator[Event]:
         """Tell an answer that is one JSON value."""
-        value = _value(body)
+        value = self._said(body)
         kind = value.get("type") if isinstance(value, dict) else None
         if kind == "message":
             yield from self._begin(value)
@@ -132,6 +157,11 @@ class Answer:
             yield self._other("malformed", body.decode("utf-8", "replace"))
         else:
             yield self._other(kind if isinstance(kind, str) else "json", value, body)
+
+    def _said(self, body: bytes) -> Any:
+        if chat.is_chat(self._sending):
+            return chat.payload(self._exchange, self._sending, self._status, body, self._model).value
+        return _value(body)
 
     def _begin(self, message: Any) -> Iterator[Event]:
         message = message if isinstance(message, dict) else {}

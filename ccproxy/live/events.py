@@ -28,6 +28,9 @@ class LiveExchange(msgspec.Struct, frozen=True):
     agent_type: str | None = None
     kind: str | None = None
     stream: bool | None = None
+    agent_name: str | None = None
+    provider: str | None = None  # of a routed exchange, and the model that it was routed to
+    routed_model: str | None = None
 
 
 class Retry(msgspec.Struct, frozen=True):

@@ -19,13 +19,14 @@ from ccproxy.live.events import Ended, Event, Head, LiveExchange, Retry, Running
 from ccproxy.protocol.anatomy import read_anatomy
 from ccproxy.protocol.parts import take_apart
 from ccproxy.protocol.usage import Tokens
-from ccproxy.records import Attempt, Ending, Frame, FrameKind, Heading, Opening, Position, State
+from ccproxy.records import Attempt, Ending, Frame, FrameKind, Heading, Opening, Position, Sending, State
 
 MAX_REQUEST_BYTES = 64 << 20  # of a larger request only the headers are read
 DIED = "the proxy died while this exchange was running"
 CUT = "the journal could not be written, so the end of this record is missing"
 
 _opening = msgspec.json.Decoder(Opening).decode
+_sending = msgspec.json.Decoder(Sending).decode
 _attempt = msgspec.json.Decoder(Attempt).decode
 _heading = msgspec.json.Decoder(Heading).decode
 _ending = msgspec.json.Decoder(Ending).decode
@@ -72,6 +73,7 @@ class _Running:
         self.opening = _opening(frame.data)
         self.request: _Request | None = _Request(self.opening)
         self.attempts = 1
+        self.sending = Sending()
         self.status: int | None = None
         self.answer: Answer | None = None
         self._limit = limit
@@ -86,6 +88,10 @@ class _Running:
             return []
         if frame.kind is FrameKind.CHUNK:
             return self.answer.feed(frame.data) if self.answer else []
+        if frame.kind is FrameKind.SENT_BODY:
+            return []
+        if frame.kind is FrameKind.SENT and frame.data:
+            self.sending = _sending(frame.data)
         found = self._complete()
         if frame.kind is FrameKind.RETRY:
             found.append(self._retry(_attempt(frame.data)))
@@ -97,7 +103,7 @@ class _Running:
 
     def over(self, state: State | None, error: str | None = None) -> list[Event]:
         """Return how an exchange ended that did not say so itself."""
-        return [*self._close(), Event("ended", self._ended(None, Ending(state, error=error) if state else None))]
+        return [*self._close(None), Event("ended", self._ended(None, Ending(state, error=error) if state else None))]
 
     def shown(self) -> RunningExchange:
         """Return how it stands, for the snapshot."""
@@ -118,6 +124,7 @@ class _Running:
         self.exchange = msgspec.structs.replace(
             self.exchange, complete=True, model=said.model, session_id=said.session_id, agent_id=said.agent_id,
             parent_agent_id=said.parent_agent_id, agent_type=said.agent_type, kind=said.kind, stream=said.stream,
+            agent_name=self.sending.agent, provider=self.sending.provider, routed_model=self.sending.model,
         )  # fmt: skip
         return [Event("exchange", self.exchange)]
 
@@ -128,16 +135,16 @@ class _Running:
 
     def _head(self, heading: Heading) -> Event:
         self.status = heading.status
-        self.answer = Answer(self.exchange.id, heading, self._limit)
+        self.answer = Answer(self.exchange.id, heading, self._limit, self.sending, self.exchange.model)
         return Event("head", Head(self.exchange.id, heading.status))
 
     def _end(self, frame: Frame, ending: Ending) -> list[Event]:
         if frame.kind is FrameKind.END_CUT:
             ending = msgspec.structs.replace(ending, note=CUT)
-        return [*self._close(), Event("ended", self._ended(max(0, frame.at - self.opened_at) / 1000, ending))]
+        return [*self._close(ending), Event("ended", self._ended(max(0, frame.at - self.opened_at) / 1000, ending))]
 
-    def _close(self) -> list[Event]:
-        return self.answer.close() if self.answer else []
+    def _close(self, ending: Ending | None) -> list[Event]:
+        return self.answer.close(ending) if self.answer else []
 
     def _ended(self, duration: float | None, ending: Ending | None) -> Ended:
         counted = self.answer.usage if self.answer else Tokens()

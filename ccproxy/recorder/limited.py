@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from ccproxy.protocol import headers
-from ccproxy.recorder.recording import CHUNK, REQUEST, Append, Recording
+from ccproxy.recorder.recording import CHUNK, REQUEST, SENT_BODY, Append, Recording
 from ccproxy.records import Ending, Heading, Opening, Sending, State
 from ccproxy.redaction.stream import HeldBody, HeldStream, Timed
 from ccproxy.redaction.text import Redaction
@@ -67,7 +67,7 @@ class _Side:
 class LimitedRecording(Recording):
     """An exchange whose bodies are recorded up to a size, and counted to their ends. A size of 0 is no limit."""
 
-    __slots__ = ("_request", "_response")
+    __slots__ = ("_request", "_response", "_sent_body")
 
     def __init__(
         self,
@@ -80,6 +80,7 @@ class LimitedRecording(Recording):
         super().__init__(append, clock, exchange_id, secret_headers)
         self._request = _Side("request", max_body)
         self._response = _Side("response", max_body)
+        self._sent_body = _Side("translated request", max_body)
 
     def request(self, body: bytes) -> None:
         """Record a piece of the request body, as far as the limit lets it."""
@@ -87,6 +88,10 @@ class LimitedRecording(Recording):
         if kept := self._request.kept(body):
             self._recorded += len(kept)
             self._append(REQUEST, self.id, self._clock(), kept)
+
+    def sent_body(self, body: bytes) -> None:
+        """Record the translated body, as far as the limit lets it."""
+        super().sent_body(self._sent_body.kept(body))
 
     def chunk(self, data: bytes) -> None:
         """Record a piece of the answer's body, arrived now, as far as the limit lets it."""
@@ -97,7 +102,7 @@ class LimitedRecording(Recording):
 
     def _ending(self, state: State, error: str | None, error_kind: str | None) -> Ending:
         ending = super()._ending(state, error, error_kind)
-        notes = [side.note for side in (self._request, self._response) if side.note]
+        notes = [side.note for side in (self._request, self._sent_body, self._response) if side.note]
         return msgspec.structs.replace(
             ending, request_bytes=self._request.size, response_bytes=self._response.size, note="; ".join(notes) or None
         )
@@ -141,6 +146,14 @@ class RedactedRecording(LimitedRecording):
             self._request.passed += len(body)
             self._pieces.append(body)
             self._at = self._clock()
+
+    def sent_body(self, body: bytes) -> None:
+        """Record the request, and the translated body, searched as that was."""
+        self._release_request()
+        decoder = self._new_decoder(None)
+        self._search(
+            self._sent_body, SENT_BODY, decoder, lambda: [(self._clock(), self._redaction.body(decoder.feed(body)))]
+        )
 
     def sent(self, sending: Sending | None = None) -> None:
         """Record the request, and that it goes to the provider."""

@@ -18,6 +18,7 @@ Append = Callable[[int, bytes, int, bytes], None]  # kind, exchange id, microsec
 
 _encode = msgspec.json.Encoder().encode
 REQUEST, CHUNK = int(FrameKind.REQUEST), int(FrameKind.CHUNK)
+SENT_BODY = int(FrameKind.SENT_BODY)
 _OPEN, _SENT, _RETRY = int(FrameKind.OPEN), int(FrameKind.SENT), int(FrameKind.RETRY)
 _HEAD, _END = int(FrameKind.HEAD), int(FrameKind.END)
 
@@ -54,6 +55,11 @@ class Recording:
         if body:
             self._recorded += len(body)
             self._append(REQUEST, self.id, self._clock(), body)
+
+    def sent_body(self, body: bytes) -> None:
+        """Record the body that goes up in the place of the client's, translated into another protocol."""
+        self._recorded += len(body)
+        self._append(SENT_BODY, self.id, self._clock(), body)
 
     def sent(self, sending: Sending | None = None) -> None:
         """Record that the request is complete and goes to the provider, and how, where that is not just as it came."""

@@ -1,14 +1,15 @@
 """A stream that is held back until what it says can be searched.
 
-Knows how events are parted, and that a text comes in many deltas: those of a block are held until another event than a delta comes
-(the end of the block), and searched as the one text that they are. Every event keeps the time of the piece that completed it.
-Refuses to know what is masked, and what becomes of a stream.
+Knows how events are parted, and that a text comes in many deltas, in the Messages API and in Chat Completions: those of a block are
+held until another event than a delta comes (the end of the block), and searched as the one text that they are. Every event keeps the
+time of the piece that completed it. Refuses to know what is masked, and what becomes of a stream.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ _END_OF_EVENT = re.compile(rb"(?:\r\n?+|\n){2}")
 _LONGEST_END = 4
 _WAITING = (None, "ping", "content_block_delta")  # of them none ends a block
 _TEXTS = ("text", "thinking", "partial_json")
+_CHAT_TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 _FIELDS = (b"", b"data", b"event", b"id", b"retry")
 
 Timed = tuple[int, bytes]
@@ -27,14 +29,22 @@ Object = dict[str, Any]
 
 
 @dataclass(slots=True)
+class _Piece:
+    """A piece of a text: the object and the member in which it stands, and the name of the text."""
+
+    place: Object
+    member: str
+    text: str
+
+
+@dataclass(slots=True)
 class _Held:
-    """An event. `text` says which text it is a piece of, `alone` that it says nothing else that could match."""
+    """An event. `pieces` are those of texts that go on in other events, `alone` says that it says nothing else that could match."""
 
     at: int
     raw: bytes
     payload: Object
-    member: str | None = None
-    text: str = ""
+    pieces: list[_Piece]
     alone: bool = False
 
 
@@ -71,29 +81,32 @@ class HeldStream:
 
     def _take(self, at: int, raw: bytes) -> list[Timed]:
         held = _event(at, raw)
-        waits = held.member is not None or (bool(self._held) and held.payload.get("type") in _WAITING)
+        waits = bool(held.pieces) or (bool(self._held) and _is_waiting(held.payload))
         self._held.append(held)
         self._size += len(raw)
         return [] if waits else self._release()
 
     def _release(self) -> list[Timed]:
-        texts: dict[str, list[_Held]] = {}
+        texts: dict[str, list[_Piece]] = {}
         for held in self._held:
-            if held.member is not None:
-                texts.setdefault(held.text, []).append(held)
-        for pieces in texts.values():
-            self._mask_text(pieces)
+            for piece in held.pieces:
+                texts.setdefault(piece.text, []).append(piece)
+        changed = {id(piece) for pieces in texts.values() for piece in self._mask_text(pieces)}
+        for held in self._held:
+            if any(id(piece) in changed for piece in held.pieces):
+                held.raw = _with_payload(held.raw, held.payload)
         ready = [(held.at, held.raw if held.alone else self._masked(held.raw)) for held in self._held]
         self._held, self._size = [], 0
         return ready
 
-    def _mask_text(self, pieces: list[_Held]) -> None:
-        """Mask what matches in the text that these deltas come to."""
-        before = [held.payload["delta"][held.member] for held in pieces]
-        for held, old, new in zip(pieces, before, self._redaction.pieces(before), strict=True):
-            if new != old:
-                held.payload["delta"][held.member] = new
-                held.raw = _with_payload(held.raw, held.payload)
+    def _mask_text(self, pieces: list[_Piece]) -> list[_Piece]:
+        """Mask what matches in the text that these pieces come to, and return those that are others now."""
+        before = [piece.place[piece.member] for piece in pieces]
+        after = self._redaction.pieces(before)
+        changed = [piece for piece, old, new in zip(pieces, before, after, strict=True) if new != old]
+        for piece, new in zip(pieces, after, strict=True):
+            piece.place[piece.member] = new
+        return changed
 
     def _masked(self, raw: bytes) -> bytes:
         """Mask what matches in the lines of one event."""
@@ -132,13 +145,41 @@ class HeldBody:
 
 def _event(at: int, raw: bytes) -> _Held:
     payload = _payload(raw)
+    if "choices" in payload:
+        return _Held(at, raw, payload, list(_chat_pieces(payload["choices"])))
     delta = payload.get("delta")
     if payload.get("type") != "content_block_delta" or not isinstance(delta, dict):
-        return _Held(at, raw, payload)
+        return _Held(at, raw, payload, [])
     others = [name for name in delta if name != "type"]
     member = next((name for name in (*_TEXTS, *others) if isinstance(delta.get(name), str)), None)
     alone = payload.keys() <= {"type", "index", "delta"} and others == [member]
-    return _Held(at, raw, payload, member, f"{member} of {payload.get('index')}", alone)
+    pieces = [] if member is None else [_Piece(delta, member, f"{member} of {payload.get('index')}")]
+    return _Held(at, raw, payload, pieces, alone)
+
+
+def _chat_pieces(choices: Any) -> Iterator[_Piece]:
+    """Yield the pieces of text in a chunk of Chat Completions."""
+    for choice in _objects(choices):
+        for delta in _objects([choice.get("delta")]):
+            name = f"choice {choice.get('index')}"
+            yield from (
+                _Piece(delta, key, f"{key} of {name}") for key in _CHAT_TEXTS if isinstance(delta.get(key), str)
+            )
+            for call in _objects(delta.get("tool_calls")):
+                for function in _objects([call.get("function")]):
+                    if isinstance(function.get("arguments"), str):
+                        yield _Piece(function, "arguments", f"call {call.get('index')} of {name}")
+
+
+def _objects(values: Any) -> list[Object]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+def _is_waiting(payload: Object) -> bool:
+    """Return whether an event ends no text: nothing readable, a ping, a delta, or a chunk that does not say why it all ends."""
+    if "choices" not in payload:
+        return payload.get("type") in _WAITING
+    return not any(choice.get("finish_reason") for choice in _objects(payload["choices"]))
 
 
 def _payload(raw: bytes) -> Object:

@@ -40,11 +40,12 @@ class Limits:
 class Answer:
     """A provider's answer: its head, and its body in the pieces in which it arrives. Close it in any case."""
 
-    def __init__(self, response: httpx.Response, where: str, idle: float) -> None:
+    def __init__(self, response: httpx.Response, where: str, idle: float, name: str = "anthropic") -> None:
         self.head = ResponseHead(response.status_code, list(response.headers.raw))
         self._stream = response.stream
         self._where = where
         self._idle = idle
+        self._name = name
 
     def __repr__(self) -> str:
         return f"<Answer {self.head.status} from {self._where}>"
@@ -68,7 +69,7 @@ class Answer:
         except TimeoutError as error:
             raise UpstreamError(
                 f"{self._where} sent nothing for {self._idle:g} s in the middle of its answer "
-                "(providers.anthropic.idle_timeout)",
+                f"(providers.{self._name}.idle_timeout)",
                 kind="idle_timeout",
                 status=504,
             ) from error
@@ -89,14 +90,23 @@ class Upstream:
     """One provider, behind one pool of connections.
 
     It is reached by way of `proxy`, the URL of an HTTP proxy, where there is one; or over `socket`, a Unix socket's path.
+    `name` is that of its settings, for sentences.
     """
 
-    def __init__(self, base_url: str, limits: Limits, proxy: str | None = None, socket: str | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        limits: Limits,
+        proxy: str | None = None,
+        socket: str | None = None,
+        name: str = "anthropic",
+    ) -> None:
         parts = urlsplit(base_url)
         self._url = httpx.URL(f"{parts.scheme}://{parts.netloc}")
         self._prefix = parts.path.rstrip("/").encode()
         self._limits = limits
         self._where = parts.netloc
+        self._name = name
         self._proxy = proxy
         self._transport = PassingTransport(
             connect_timeout=limits.connect, keepalive=KEEPALIVE_S, proxy=proxy, socket=socket
@@ -138,7 +148,7 @@ class Upstream:
             raise (self._no_head() if sent else self._no_connection()) from error
         except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
             raise self._failure(error) from error
-        return Answer(response, self._where, self._limits.idle)
+        return Answer(response, self._where, self._limits.idle, self._name)
 
     def _content(self, body: bytes, limit: asyncio.Timeout) -> bytes | AsyncIterator[bytes] | None:
         return (body or None) if len(body) <= WHOLE_BODY_BYTES else self._pieces(body, limit)
@@ -155,14 +165,14 @@ class Upstream:
     def _no_head(self) -> UpstreamError:
         sentence = (
             f"{self._where} sent no response head within {self._limits.head:g} s "
-            "(providers.anthropic.response_header_timeout)"
+            f"(providers.{self._name}.response_header_timeout)"
         )
         return UpstreamError(sentence, kind="response_header_timeout", status=504)
 
     def _no_connection(self) -> UpstreamError:
         sentence = (
             f"{self._where} accepted no connection within {self._limits.connect:g} s "
-            "(providers.anthropic.connect_timeout)"
+            f"(providers.{self._name}.connect_timeout)"
         )
         return UpstreamError(sentence, kind="connect_timeout", status=504)
 

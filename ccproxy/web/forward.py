@@ -11,56 +11,43 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ccproxy.auth import Gate
 from ccproxy.errors import UpstreamError
 from ccproxy.protocol import headers
-from ccproxy.protocol.demotion import ask_for_stream
 from ccproxy.recorder import Recording
-from ccproxy.records import Attempt, Sending, State
-from ccproxy.upstream import Answer, Upstream
+from ccproxy.records import Attempt, State
+from ccproxy.routing.targets import HOME
+from ccproxy.upstream import Answer
 from ccproxy.web.answers import error_body, json_headers
 from ccproxy.web.client import Client, ClientLeftError, Patience, RefusedError
 from ccproxy.web.demoting import OneMessage, is_stream
 from ccproxy.web.failure import log_failure
-from ccproxy.web.retrying import NO_RETRIES, Retries
+from ccproxy.web.planning import AS_IT_CAME, Plan, Planner, Rules
+from ccproxy.web.routes import Watch
+from ccproxy.web.translating import ChatAnswer
 from ccproxy.wire import Header, RequestHead
 
-# Host is the provider's own, and what Expect asks for, the server has answered already.
-NOT_PASSED = frozenset({b"host", b"expect", b"content-length"})
 SETTLE_S = 0.05  # longest wait for the journal before the very last byte goes to the client
-MESSAGES = b"/v1/messages"
 _LEAVES = re.compile(rb"(?:^|[/\\])(?:\.|%2e){1,2}(?:[/\\]|%2f|%5c|$)", re.IGNORECASE)  # a dot segment, however spelled
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the configuration says about forwarding. Sizes in bytes (0: no limit), times in seconds (0: for ever)."""
-
-    version: bytes
-    max_body: int = 0
-    read_timeout: float = 0.0
-    retries: Retries = NO_RETRIES
-    demote: bool = False
-    api_key: bytes = b""
-
-    def __repr__(self) -> str:
-        return f"<Rules version {self.version!r} max_body {self.max_body} {self.retries} demote {self.demote}>"
-
-
 class Forwarder:
-    """Takes requests to one provider. `settled` waits, a moment at most, until the journal has what it was given."""
+    """Takes requests to the provider that the planner names.
+
+    `settled` waits, a moment at most, until the journal has what it was given.
+    """
 
     def __init__(
         self,
-        upstream: Upstream,
+        planner: Planner,
         rules: Rules,
         gate: Gate,
         settled: Callable[[float], Awaitable[None]],
         patience: Patience,
     ) -> None:
-        self._upstream = upstream
+        self._planner = planner
         self._rules = rules
         self._gate = gate
         self._settled = settled
@@ -69,7 +56,7 @@ class Forwarder:
     async def __call__(self, client: Client, recording: Recording) -> None:
         """Answer one request. Ends the recording in every case that it knows; the guard knows the others."""
         head = replace(client.head, headers=self._gate.passed(client.head.headers))
-        recording.open(head, "anthropic", client.peer)
+        recording.open(head, HOME, client.peer)
         try:
             body = await self._body(client, recording)
             refuse(head)
@@ -91,15 +78,19 @@ class Forwarder:
     async def _exchange(self, head: RequestHead, body: bytes, client: Client, recording: Recording) -> None:
         began = time.monotonic()
         answer: Answer | None = None
-        demoted = self._demoted(head, body)
-        recording.sent(Sending(demoted=True) if demoted else None)
+        plan = await self._planner.plan(head, client.head.headers, body)
+        if plan.is_chat:
+            recording.sent_body(plan.body)
+        recording.sent(None if plan.sending is AS_IT_CAME else plan.sending)
+        if plan.refusal is not None:
+            raise plan.refusal
         try:
-            answer = await self._send(head, client, demoted or body, recording)
+            if plan.answer is not None:
+                await self._answer_here(*plan.answer, client, recording)
+                return
+            answer = await self._send(plan, recording)
             recording.head(answer.head)
-            if demoted and is_stream(answer.head):
-                await self._as_one_message(answer, client, recording)
-            else:
-                await self._pass_on(answer, client, recording)
+            await self._pass(plan, answer, client, recording)
         except UpstreamError as error:
             try:
                 await self._failed(error, client, recording)
@@ -109,26 +100,20 @@ class Forwarder:
             if answer is not None:
                 await answer.close()
 
-    def _demoted(self, head: RequestHead, body: bytes) -> bytes | None:
-        """Return the body that asks for a stream in the place of one that asks for a message, where that is wanted."""
-        wanted = self._rules.demote and head.method == "POST" and head.path == MESSAGES
-        return ask_for_stream(body) if wanted else None
-
-    async def _send(self, head: RequestHead, client: Client, body: bytes, recording: Recording) -> Answer:
+    async def _send(self, plan: Plan, recording: Recording) -> Answer:
         """Return the answer that counts, after as many attempts in vain as the rules allow."""
-        header_list = self._headers(head, client, body)
         tried = 0
         while True:
             tried += 1
             try:
-                answer = await self._upstream.send(head, header_list, body)
+                answer = await plan.upstream.send(plan.head, plan.headers, plan.body)
             except UpstreamError as error:
-                wait = self._rules.retries.after_failure(error.kind, tried)
+                wait = plan.retries.after_failure(error.kind, tried)
                 if wait is None:
                     raise
                 attempt = Attempt(error.kind, str(error), wait_ms=wait * 1000)
             else:
-                wait = self._rules.retries.after_answer(answer.head, tried, time.time())
+                wait = plan.retries.after_answer(answer.head, tried, time.time())
                 if wait is None:
                     return answer
                 await answer.close()
@@ -136,37 +121,51 @@ class Forwarder:
             recording.retry(attempt)
             await asyncio.sleep(wait)
 
-    def _headers(self, head: RequestHead, client: Client, body: bytes) -> list[Header]:
-        passed = [(name, value) for name, value in headers.end_to_end(head.headers) if name not in NOT_PASSED]
-        if body or head.method in ("POST", "PUT", "PATCH"):
-            passed.append((b"content-length", b"%d" % len(body)))
-        if not any(name == b"anthropic-version" for name, _ in passed):
-            passed.append((b"anthropic-version", self._rules.version))
-        if self._rules.api_key and self._gate.lends(client.head.headers):
-            passed.append((b"x-api-key", self._rules.api_key))
-        return passed
+    async def _pass(self, plan: Plan, answer: Answer, client: Client, recording: Recording) -> None:
+        """Bring the answer to the client in the form in which that wants it."""
+        router, route = self._planner.router, plan.route
+        watch = (
+            router.watch(route, answer.head, translated=plan.stream if plan.is_chat else None)
+            if router and route
+            else None
+        )
+        if plan.is_chat:
+            chat = ChatAnswer(plan, answer, recording, self._complete, watch)
+            await chat.pass_on(client)
+        elif plan.sending.demoted and is_stream(answer.head):
+            await self._as_one_message(answer, client, recording, watch)
+        else:
+            await self._pass_on(answer, client, recording, watch)
 
-    async def _pass_on(self, answer: Answer, client: Client, recording: Recording) -> None:
+    async def _pass_on(self, answer: Answer, client: Client, recording: Recording, watch: Watch | None) -> None:
         """Pass the answer on as it comes, and have its end on record before the client can see it."""
         await client.start(answer.head.status, headers.end_to_end(answer.head.headers))
         missing = _content_length(answer.head.headers)
         async for chunk in answer.chunks():
             recording.chunk(chunk)
+            if watch is not None:
+                watch.feed(chunk)
             if missing is not None:
                 missing -= len(chunk)
                 if missing <= 0:
+                    if watch is not None:
+                        watch.close()
                     await self._complete(recording)
             await client.body(chunk)
         if recording.ended is None:
+            if watch is not None:
+                watch.close()
             await self._complete(recording)
         await client.finish()
 
-    async def _as_one_message(self, answer: Answer, client: Client, recording: Recording) -> None:
+    async def _as_one_message(self, answer: Answer, client: Client, recording: Recording, watch: Watch | None) -> None:
         """Give a client that wanted one message the one that a stream comes to."""
         message = OneMessage(answer.head)
         async for chunk in answer.chunks():
             recording.chunk(chunk)
             message.feed(chunk)
+            if watch is not None:
+                watch.feed(chunk)
         status, header_list, body = message.answer()
         recording.status = status  # what the client is told; the stream itself came with 200
         await self._complete(recording)
@@ -182,6 +181,14 @@ class Forwarder:
             recording.end(State.FAILED, error=str(error), error_kind=error.kind)
         if not client.started:
             await self._answer(client, recording, error.status, str(error), error.kind)
+
+    async def _answer_here(
+        self, status: int, header_list: list[Header], body: bytes, client: Client, recording: Recording
+    ) -> None:
+        """Give an answer of our own that is none of an error."""
+        recording.answered_here(status, header_list, body)
+        await self._complete(recording)
+        await client.answer(status, header_list, body)
 
     async def _answer(self, client: Client, recording: Recording, status: int, message: str, error_kind: str) -> None:
         body = error_body(status, message)

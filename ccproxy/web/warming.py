@@ -14,7 +14,8 @@ from ccproxy.auth import Gate, Policy
 from ccproxy.recorder import Recording
 from ccproxy.upstream import Limits, Upstream
 from ccproxy.web.client import Client, Patience
-from ccproxy.web.forward import Forwarder, Rules
+from ccproxy.web.forward import Forwarder
+from ccproxy.web.planning import Planner, Rules
 
 log = logging.getLogger("ccproxy")
 
@@ -36,8 +37,9 @@ async def rehearse() -> None:
             upstream = Upstream(f"http://127.0.0.1:{port}", Limits())
             await upstream.start()
             try:
+                rules, gate = Rules(b"2023-06-01"), Gate(Policy())
                 for _ in range(ROUNDS):
-                    await _exchange(Forwarder(upstream, Rules(b"2023-06-01"), Gate(Policy()), _settled, Patience(0)))
+                    await _exchange(Forwarder(Planner(upstream, rules, gate), rules, gate, _settled, Patience(0)))
             finally:
                 await upstream.close()
                 server.close()

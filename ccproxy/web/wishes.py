@@ -6,8 +6,12 @@ Knows which setting means what to whom. Refuses to decide anything.
 from __future__ import annotations
 
 from ccproxy import recorder
-from ccproxy.settings import Settings
-from ccproxy.web.forward import Rules
+from ccproxy.routing.place import Place
+from ccproxy.routing.targets import HOME, targets_of
+from ccproxy.settings import Provider, Settings, named, needs_key
+from ccproxy.settings.declaring import variable
+from ccproxy.upstream import Limits, Upstream, environment_proxy
+from ccproxy.web.planning import Destination, Rules
 from ccproxy.web.retrying import Retries
 
 
@@ -33,3 +37,21 @@ def capture_limits(settings: Settings) -> recorder.Limits:
         redact=capture.redact,
         secret_headers=frozenset({settings.auth.api_key_header.encode()}),
     )
+
+
+def destinations_of(settings: Settings) -> dict[str, Destination]:
+    """Return the other providers that agents are mapped to, by their names, none of them connected to yet."""
+    wanted = {target.provider for target in targets_of(settings).values()} - {HOME}
+    providers = named(settings.providers)
+    return {name: _destination(providers[name], settings.providers.anthropic.version) for name in sorted(wanted)}
+
+
+def _destination(provider: Provider, version: str) -> Destination:
+    place = Place(
+        provider.name, provider.format, provider.base_url, provider.api_key, provider.headers, provider.limits, version
+    )
+    limits = Limits(provider.connect_timeout, provider.response_header_timeout, provider.idle_timeout)
+    upstream = Upstream(place.root, limits, environment_proxy(place.root), name=provider.name)
+    retries = Retries(provider.max_retries, frozenset(provider.retry_statuses))
+    key = f"set {variable(provider.name)}_API_KEY or providers.{provider.name}.api_key"
+    return Destination(place, upstream, retries, key if needs_key(provider) else "")

@@ -20,12 +20,15 @@ import uvloop
 from hypercorn.config import Config
 
 from ccproxy import settings as configuration
+from ccproxy.agents.folders import folders_of
+from ccproxy.agents.notes import Notes
 from ccproxy.auth import Gate, policy_of
 from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.journal.writer import JournalWriter
 from ccproxy.lifecycle import children, logs
 from ccproxy.lifecycle.board import Board, Row
 from ccproxy.recorder import Recorder
+from ccproxy.routing.targets import targets_of
 from ccproxy.settings import Settings
 from ccproxy.upstream import Limits, Upstream, environment_proxy
 from ccproxy.web import orders
@@ -33,11 +36,13 @@ from ccproxy.web.app import create_app
 from ccproxy.web.client import Application, Patience
 from ccproxy.web.forward import Forwarder
 from ccproxy.web.guard import Guard
+from ccproxy.web.planning import Planner
 from ccproxy.web.relay import Relay
+from ccproxy.web.routes import Router
 from ccproxy.web.server import serve
 from ccproxy.web.status import Status
 from ccproxy.web.warming import rehearse
-from ccproxy.web.wishes import capture_limits, rules_of
+from ccproxy.web.wishes import capture_limits, destinations_of, rules_of
 
 log = logging.getLogger("ccproxy")
 
@@ -96,10 +101,13 @@ class Worker:
         self.relay = Relay(self.api)
         self.patience = Patience(settings.server.timeouts.write)
         gate = Gate(policy_of(settings))
+        rules = rules_of(settings)
+        self.destinations = destinations_of(settings)
+        planner = Planner(self.upstream, rules, gate, _router(settings, task), self.destinations)
         status = Status(board, settings.storage.journal_dir, lambda: time.time_ns() // 1000, settings.storage.ingest)
         self.app = Guard(
             cast(Application, create_app(status).asgi_app),
-            Forwarder(self.upstream, rules_of(settings), gate, self.journal.settled, self.patience),
+            Forwarder(planner, rules, gate, self.journal.settled, self.patience),
             self.relay,
             Recorder(self.journal.append, clock, new_id, capture_limits(settings), ContentDecoder),
             gate,
@@ -109,14 +117,17 @@ class Worker:
     async def start(self) -> None:
         """Open the pools."""
         await rehearse()
-        await self.upstream.start()
-        await self.api.start()
+        for upstream in self._upstreams():
+            await upstream.start()
 
     async def close(self) -> None:
         """Close the pools, and the journal."""
-        await self.upstream.close()
-        await self.api.close()
+        for upstream in self._upstreams():
+            await upstream.close()
         self.journal.close()
+
+    def _upstreams(self) -> list[Upstream]:
+        return [self.upstream, self.api, *(one.upstream for one in self.destinations.values())]
 
     async def drained(self, drain: asyncio.Event) -> None:
         """Wait for the order to drain, take nothing new from then on, and wait until nothing runs, here and in the others."""
@@ -137,6 +148,14 @@ class Worker:
                 if self.journal.error:
                     log.error("capture is suspended, traffic is not: %s", self.journal.error)
             await asyncio.sleep(GAUGE_S)
+
+
+def _router(settings: Settings, task: children.Task) -> Router | None:
+    """Return what finds the routes of requests; where no agent is mapped, nothing does, and nothing is read for it."""
+    targets = targets_of(settings)
+    if not targets:
+        return None
+    return Router(targets, Notes(Path(task.notes), task.workers, task.index), folders_of(settings))
 
 
 def server_config(settings: Settings, sockets: list[int]) -> Config:

@@ -11,9 +11,10 @@ import pytest
 
 from ccproxy.errors import StoreBusyError
 from ccproxy.ingest import copying
-from ccproxy.stores.checking import faults
+from ccproxy.stores.checking import SIDES, faults
 from ccproxy.stores.contract import Store
 from tests.stores.test_same_answers import sessions
+from tests.support import routed
 from tests.support.entries import fill
 from tests.support.homes import DIALECTS, home_in
 
@@ -32,7 +33,7 @@ def told(store: Store) -> dict[str, Any]:
     found = {}
     for row in store.exchanges(limit=1000):
         exchange = row["id"]
-        sides = {side: (store.body(exchange, side), store.headers(exchange, side)) for side in ("request", "response")}
+        sides = {side: (store.body(exchange, side), store.headers(exchange, side)) for side in SIDES}
         trees = {name: store.conversation(row[name]) for name in ("tip", "reply")}
         found[exchange] = plain((row, sides, trees, store.timeline(exchange)))
     return found
@@ -52,6 +53,23 @@ def test_everything_arrives(tmp_path: Path, here: str, there: str) -> None:
         assert list(faults(target, lambda _: None)) == []
         assert len(list(copying.copy(source, target))) == len(ended)
         assert told(target) == ended
+
+
+@pytest.mark.parametrize(("here", "there"), list(itertools.product(DIALECTS, DIALECTS)))
+def test_what_was_routed_arrives(tmp_path: Path, here: str, there: str) -> None:
+    """Columns, the translated request, the provider's own bytes and the message that they came to are the same afterwards."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with home_in(here, tmp_path / "a") as old, home_in(there, tmp_path / "b") as new:
+        source, target = old.open(), new.open()
+        routed.fill(source)
+        list(copying.copy(source, target))
+        assert told(target) == told(source)
+        assert list(faults(target, lambda _: None)) == []
+        packed = "SELECT side, encoding, count(*) FROM bodies GROUP BY side, encoding ORDER BY side, encoding"
+        assert {*new.run(packed)} >= {("sent", "request", 5)}
+        assert target.body(routed.id_of(103), "sent") == routed.by_number()[103].sent
+        assert target.exchange(routed.id_of(103))["agent_name"] == "code-reviewer"
 
 
 def test_it_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from typing import Any
 
 import msgspec
@@ -14,7 +15,9 @@ from ccproxy.live import watch as module
 from ccproxy.live.events import Ended, LiveExchange
 from ccproxy.live.watch import Backlog, Watch
 from ccproxy.recorder import Recorder, Recording
-from ccproxy.records import Attempt, Ending, Frame, FrameKind, Position, State
+from ccproxy.records import Attempt, Ending, Frame, FrameKind, Position, Sending, State
+from ccproxy.wire import ResponseHead
+from tests.support.chat_answers import chunk, completion, text_chunks
 from tests.support.running import begin_text, finish, open_exchange, request_body, say
 
 
@@ -209,3 +212,57 @@ def test_a_backlog_gives_only_what_still_runs(tape: Tape) -> None:
         backlog.add(frame, position)
     backlog.read_by(fresh)
     assert [running.blocks[0].text for running in fresh.shown()] == ["still here"]
+
+
+def test_a_routed_exchange_is_told_as_the_client_hears_it(tape: Tape) -> None:
+    """An answer in Chat Completions is told piece by piece as a message, with agent, provider and model."""
+    recording = open_exchange(tape.recorder, sent=False)
+    recording.request(request_body())
+    recording.sent_body(b"{}")
+    recording.sent(Sending(agent="code-reviewer", sign="spawn", provider="openai", model="gpt-4o", format="openai"))
+    recording.head(ResponseHead(200, [(b"content-type", b"text/event-stream")]))
+    for piece in text_chunks("Hel", "lo"):
+        assert isinstance(piece, bytes)
+        recording.chunk(piece)
+    recording.end(State.COMPLETE)
+    told = tape.named("exchange")[-1]
+    assert (told.agent_name, told.provider, told.routed_model) == ("code-reviewer", "openai", "gpt-4o")
+    assert told.model == "claude-test-1"
+    assert "".join(piece.text for piece in tape.named("text")) == "Hello"
+    [ended] = tape.named("ended")
+    assert (ended.state, ended.stop_reason, ended.output_tokens, ended.cache_read_tokens) == (
+        "complete",
+        "end_turn",
+        34,
+        1000,
+    )
+
+
+def test_a_routed_answer_that_breaks_off_tells_the_error(tape: Tape) -> None:
+    """The end that the client is told is told here as well."""
+    recording = open_exchange(tape.recorder, sent=False)
+    recording.request(request_body())
+    recording.sent(Sending(provider="openai", model="gpt-4o", format="openai"))
+    recording.head(ResponseHead(200, [(b"content-type", b"text/event-stream")]))
+    recording.chunk(chunk({"role": "assistant", "content": "half"}))
+    recording.end(State.FAILED, error="it broke off")
+    assert [piece.text for piece in tape.named("text")] == ["half"]
+    [error] = tape.named("api_error")
+    assert "it broke off" in error.message
+
+
+def test_a_routed_answer_that_came_whole_is_told(tape: Tape) -> None:
+    """A completion and an error that are JSON are told as what the client made of them."""
+    for status, body in (
+        (200, completion("All of it")),
+        (429, {"error": {"message": "Slow down", "type": "requests"}}),
+    ):
+        recording = open_exchange(tape.recorder, sent=False)
+        recording.request(request_body())
+        recording.sent(Sending(provider="openai", model="gpt-4o", format="openai"))
+        recording.head(ResponseHead(status, [(b"content-type", b"application/json")]))
+        recording.chunk(json.dumps(body).encode())
+        recording.end(State.COMPLETE)
+    assert [piece.text for piece in tape.named("text")] == ["All of it"]
+    [error] = tape.named("api_error")
+    assert error.type == "rate_limit_error"

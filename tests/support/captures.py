@@ -7,8 +7,9 @@ break each other's locks. Refuses to know what the exchanges are.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import polars as pl
@@ -19,24 +20,27 @@ import analysis
 from analysis import Capture, sources
 from analysis.capture import of_source
 from analysis.dictionary import GRAINS
-from ccproxy.records import Captured
 from ccproxy.settings import load
+from ccproxy.stores.contract import Store
 from ccproxy.stores.sqlite import SqliteStore
 from tests.support.entries import fill
 from tests.support.homes import Schema, home_in
 
 WAYS = ("sqlite", "sqlite copied", "postgres", "postgres copied", "parquet")
 STORES = WAYS[:-1]
+Put = Callable[[Store, Sequence[Any]], object]
 NOWHERE = sources.Finding(None, Path("/nowhere"))
 
 
 class Places:
     """Exchanges in a file, a database and a folder, each made when it is first asked for."""
 
-    def __init__(self, folder: Path, exchanges: Sequence[Captured]) -> None:
-        self.sqlite = filled(folder / "captures.db", exchanges)
+    def __init__(self, folder: Path, exchanges: Sequence[Any], put: Put = fill) -> None:
+        """`put` brings exchanges into a store."""
+        self.sqlite = filled(folder / "captures.db", exchanges, put)
         self._folder = folder
         self._exchanges = exchanges
+        self._put = put
         self._dsn = ""
         self._held = contextlib.ExitStack()
 
@@ -62,7 +66,7 @@ class Places:
     def _fill(self, home: Schema) -> None:
         """Put the exchanges into the database."""
         with contextlib.closing(home.open()) as store:
-            fill(store, self._exchanges)
+            self._put(store, self._exchanges)
 
     def open(self, way: str) -> Capture:
         """Return the exchanges by one of the ways."""
@@ -77,10 +81,10 @@ class Places:
         self._held.close()
 
 
-def filled(path: Path, exchanges: Sequence[Captured]) -> Path:
+def filled(path: Path, exchanges: Sequence[Any], put: Put = fill) -> Path:
     """Put exchanges into the store in a file, which is made where there is none, and close it."""
     with contextlib.closing(SqliteStore(path, write=True)) as store:
-        fill(store, exchanges)
+        put(store, exchanges)
     return path
 
 

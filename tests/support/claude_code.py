@@ -30,6 +30,7 @@ INSTALL_VARIABLE = "CCPROXY_INSTALL_CLIENT"
 VERSION_VARIABLE = "CCPROXY_TEST_CLIENT_VERSION"
 FIRST_WITH_HINTS = (2, 1, 273)
 INSTALL_SECONDS = 600  # about 400 MB to fetch
+TS_STREAMS_SCRIPT = Path(__file__).with_name("ts_streams.mjs")
 TS_SDK_SCRIPT = Path(__file__).with_name("ts_sdk.mjs")
 
 
@@ -153,6 +154,14 @@ async def run_ts_sdk(base_url: str, mode: str, home: Path, timeout: float = 30) 
     result = json.loads(await run(command, client_environment(None, home), home, timeout))
     assert isinstance(result, dict)
     return result
+
+
+async def run_ts_streams(base_url: str, count: int, home: Path, timeout: float = 60) -> list[Any]:
+    """Make so many streamed calls with the TypeScript SDK and return what it understood; see `ts_streams.mjs`."""
+    command = ["node", str(TS_STREAMS_SCRIPT), str(ts_sdk_or_skip()), base_url, str(count)]
+    told = json.loads(await run(command, client_environment(None, home), home, timeout))
+    assert isinstance(told, list)
+    return told
 
 
 async def run(command: Sequence[str], environment: Mapping[str, str], folder: Path, timeout: float) -> bytes:

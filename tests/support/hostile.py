@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from ccproxy.records import Captured
+from ccproxy.stores.sqlite import SqliteStore
 from tests.support.entries import captured
 from tests.support.talks import JSON_ANSWER, came, everything, talk, text, use
 
@@ -85,3 +86,14 @@ def _titled(number: int) -> Captured:
         "content": [text(json.dumps({"title": evil("title")}))], "usage": {"input_tokens": 1, "output_tokens": 1},
     }  # fmt: skip
     return _ask(number, body, answer)
+
+
+def reroute(store: SqliteStore) -> None:
+    """Have every exchange be routed, by whoever and to wherever is hostile; the request that went up is hostile, too."""
+    columns = {
+        "provider": evil("provider"), "endpoint": evil("endpoint"), "routed_model": evil("routed"), "agent_name": evil("agent"),
+        "agent_sign": evil("sign"), "losses": json.dumps([evil("loss")]),
+    }  # fmt: skip
+    store.db.execute(f"UPDATE exchanges SET {', '.join(f'{name} = ?' for name in columns)}", list(columns.values()))
+    sent = json.dumps({"model": evil("sent")}).encode()
+    store.db.execute("INSERT INTO bodies SELECT id, 'sent', 'raw', ?, ? FROM exchanges", (sent, len(sent)))
