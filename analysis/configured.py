@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from analysis.errors import AnalysisError
 from ccproxy.auth import Gate, dashboard_host, is_loopback, policy_of
 from ccproxy.errors import ConfigError
-from ccproxy.settings import SETTINGS, Settings, environment, load, parse
+from ccproxy.settings import Setting, Settings, environment, load, parse, rows_of, value_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +77,15 @@ def configuration_of(settings: Settings) -> Configuration:
         dashboard_port=settings.dashboard.port,
         confined=not is_loopback(server.host) and is_loopback(dashboard_host(policy)),
         auth_enabled=settings.auth.enabled,
-        rows=tuple(_row(settings, row) for row in SETTINGS),
+        rows=tuple(_row(settings, row) for row in rows_of(settings)),
         gate=Gate(policy),
         dashboard_password=settings.dashboard.password,
         auth_token=settings.auth.token,
     )
 
 
-def _row(settings: Settings, row: Any) -> Row:
-    value: Any = settings
-    for name in row.key.split("."):
-        value = getattr(value, name)
+def _row(settings: Settings, row: Setting) -> Row:
+    value = value_of(settings, row.key)
     shown = row.kind.write(value) if value not in ("", None) else ""
     secret = row.secret or row.key == "storage.database_url"
     return Row(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ccproxy.routing.definition import Definition, read_definition
@@ -18,6 +18,9 @@ from ccproxy.settings import Settings
 IN_PROJECT = Path(".claude", "agents")
 OF_USER = "agents"
 SUFFIX = ".md"
+BUILT_IN = frozenset(
+    {"general-purpose", "Explore", "Plan", "statusline-setup", "claude-code-guide", "output-style-setup"}
+)
 MAX_FILES = 500  # in a folder and those below it
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 4
@@ -60,6 +63,21 @@ class Folders:
 def folders_of(settings: Settings) -> Folders:
     """Return where agents are defined beside the projects of sessions: in the configured folders, then the user's own."""
     return Folders([*settings.subagents.folders, settings.claude.config_dir / OF_USER])
+
+
+def undefined(settings: Settings, agents: Iterable[str]) -> list[str]:
+    """Return a sentence for each of these agents that no file defines, as far as one can be looked for without a session.
+
+    The agents that Claude Code brings along have none, and those of plugins lie elsewhere.
+    """
+    custom = [agent for agent in agents if agent not in BUILT_IN and ":" not in agent]
+    folders = folders_of(settings)
+    places = " or ".join(map(str, folders.others))
+    return [
+        f'there is no definition of the agent "{agent}" in {places}; it is known by the call that starts it, or by its file'
+        " in the session's project"
+        for agent in (folders.missing(custom) if custom else [])
+    ]
 
 
 def _of_project(cwd: str | None) -> Iterator[Path]:

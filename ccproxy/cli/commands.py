@@ -219,6 +219,7 @@ def tail(config_file: Path | None, db_path: str | None, count: int, follow: bool
 @_store_options
 @click.argument("exchange_id", metavar="ID")
 @click.option("--request", "form", flag_value="request", help="The request's exact bytes.")
+@click.option("--sent", "form", flag_value="sent", help="The exact bytes that went up, where it was translated.")
 @click.option("--response", "form", flag_value="response", help="The answer's message, as JSON.")
 @click.option("--raw", "form", flag_value="raw", help="The answer's exact bytes.")
 @click.option("--json", "form", flag_value="json", help="Everything, as one JSON object.")

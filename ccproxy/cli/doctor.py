@@ -18,12 +18,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ccproxy import __version__, auth
+from ccproxy.agents.folders import undefined
 from ccproxy.cli import keeper, launch, showing
 from ccproxy.cli.places import url_of
 from ccproxy.cli.terminal import clean_line, count, echo
 from ccproxy.errors import ConfigError, StoreError
 from ccproxy.journal import segments
-from ccproxy.settings import Settings, environment, load
+from ccproxy.routing.targets import targets_of
+from ccproxy.settings import Settings, environment, load, named, needs_key
+from ccproxy.settings.declaring import variable
 from ccproxy.stores import choosing
 
 Line = tuple[bool, str, str]  # fine, what was looked at, what was found
@@ -55,7 +58,7 @@ def _lines(config_file: Path | None, options: Mapping[str, object]) -> Iterator[
     except ConfigError as error:
         yield False, "access", str(error)
     checks: list[Callable[[Settings], Iterator[Line]]] = [
-        _store, _journal, _disk, _proxy, _analysis, _dashboard, _client, _base_url, _forward,
+        _store, _journal, _disk, _proxy, _analysis, _dashboard, _client, _base_url, _forward, _routing,
     ]  # fmt: skip
     for check in checks:
         yield from check(settings)
@@ -233,3 +236,17 @@ def _version(binary: str) -> str:
         return clean_line(done.stdout.split()[0]) if done.stdout.split() else "of an unknown version"
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return "that does not start"
+
+
+def _routing(settings: Settings) -> Iterator[Line]:
+    targets = targets_of(settings)
+    providers = named(settings.providers)
+    for agent, target in targets.items():
+        what = f"{agent} is answered by {target.model} at {target.provider}"
+        if needs_key(providers[target.provider]):
+            key = f"set {variable(target.provider)}_API_KEY or providers.{target.provider}.api_key"
+            yield False, "routing", f"{what}, and there is no key for it: {key}"
+        else:
+            yield True, "routing", what
+    for sentence in undefined(settings, targets):
+        yield True, "routing", sentence

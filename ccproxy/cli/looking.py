@@ -19,17 +19,30 @@ from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.settings import Settings
 from ccproxy.stores import choosing
 from ccproxy.stores.contract import Record, Store
+from ccproxy.stores.routes import is_routed, losses
+
+_SIDES = {"request": "request", "sent": "sent", "raw": "response"}
+_NONE = {
+    "request": "this exchange has no request body on record",
+    "sent": "this request was not translated for another provider: it went up as the client sent it",
+    "raw": "this exchange has no response body on record",
+}
+_SIGNS = {
+    "spawn": "the call that started it",
+    "definition": "its definition file",
+    "hint_header": "a header of the client",
+    "system_prompt": "its system prompt",
+}
 
 
 def show(settings: Settings, exchange_id: str, form: str | None) -> None:
     """Print one exchange: readable, or as the bytes or the JSON that `form` names."""
     with contextlib.closing(choosing.open_store(settings.storage)) as store:
         row = store.exchange(exchange_id)
-        if form in ("request", "raw"):
-            side = "request" if form == "request" else "response"
-            body = store.body(row["id"], side)
+        if form in _SIDES:
+            body = store.body(row["id"], _SIDES[form])
             if body is None:
-                raise StoreError(f"this exchange has no {side} body on record")
+                raise StoreError(_NONE[form])
             write_bytes(body)
         elif form == "response":
             reply = _reply(store, row)
@@ -73,8 +86,10 @@ def _everything(store: Store, row: Record) -> Record:
         **plain,
         "usage": json.loads(row["usage"] or "null"),
         "attempts": json.loads(row.get("attempts") or "[]"),
+        "losses": losses(row),
         "request_headers": store.headers(row["id"], "request"),
         "request": _body(store, row, "request"),
+        "sent": _body(store, row, "sent"),
         "response_headers": store.headers(row["id"], "response"),
         "response": _reply(store, row),
     }
@@ -94,10 +109,12 @@ def _readable(store: Store, row: Record) -> str:
         ("demoted", "a stream was asked for in the place of one message" if row.get("demoted") else None),
         ("note", row["capture_note"]),
         ("model", row["requested_model"]),
+        ("routed to", _route_phrase(row)),
+        *(("lost", loss) for loss in losses(row)),
         ("answered by", row["response_model"] if row["response_model"] != row["requested_model"] else None),
         ("kind", f"{row['kind']} (by {row['kind_sign']})"),
         ("session", row["session_id"]),
-        ("agent", " ".join(filter(None, [row["agent_type"], row["agent_id"]])) or None),
+        ("agent", _agent_phrase(row)),
         ("client", " ".join(filter(None, [row["client"], row["client_version"], row["entrypoint"]])) or None),
         ("tokens", _tokens_phrase(row)),
         ("times", _times_phrase(row)),
@@ -111,6 +128,21 @@ def _readable(store: Store, row: Record) -> str:
     if row["reply"]:
         lines += ["", "--- answer", _message_text(store.conversation(row["reply"])[-1])]
     return "\n".join(lines)
+
+
+def _route_phrase(row: Record) -> str | None:
+    """Say where a routed request went."""
+    if not is_routed(row):
+        return None
+    return ", ".join(filter(None, [f"{row['routed_model']} at {row['provider']}", row.get("endpoint")]))
+
+
+def _agent_phrase(row: Record) -> str | None:
+    """Say which agent asked, and what gave it away."""
+    name, sign = row.get("agent_name"), row.get("agent_sign")
+    known = f"{name} (by {_SIGNS.get(sign, sign)})" if name and sign else name
+    others = [each for each in (row["agent_type"], row["agent_id"]) if each != name]
+    return " ".join(filter(None, [known, *others])) or None
 
 
 def _attempts_phrase(row: Record) -> str | None:

@@ -16,7 +16,7 @@ import click
 
 from ccproxy import __version__, auth
 from ccproxy import settings as configuration
-from ccproxy.agents.folders import folders_of
+from ccproxy.agents.folders import undefined
 from ccproxy.cli import launch, showing
 from ccproxy.cli.places import ServeError, url_of
 from ccproxy.errors import StoreBusyError
@@ -28,10 +28,6 @@ from ccproxy.routing.targets import targets_of
 from ccproxy.settings import Settings, environment
 from ccproxy.stores import choosing
 
-# Agents that Claude Code brings along; they have no files.
-BUILT_IN = frozenset(
-    {"general-purpose", "Explore", "Plan", "statusline-setup", "claude-code-guide", "output-style-setup"}
-)
 WORKER, INGEST, API = "ccproxy.web.worker", "ccproxy.ingest.process", "ccproxy.web.api.process"
 
 
@@ -101,20 +97,7 @@ def _routes(settings: Settings) -> list[str]:
     """Return the banner's lines about agents that other models answer, and what it should be told of their definitions."""
     targets = targets_of(settings)
     told = [f"routes        {agent} to {target.model} at {target.provider}" for agent, target in targets.items()]
-    return [*told, *(f"note          {sentence}" for sentence in _undefined(settings, list(targets)))]
-
-
-def _undefined(settings: Settings, agents: list[str]) -> list[str]:
-    """Say of which agents no definition is where it would be looked for without knowing the session's project."""
-    if not agents:
-        return []
-    places = " or ".join(str(folder) for folder in folders_of(settings).others)
-    custom = [agent for agent in agents if agent not in BUILT_IN and ":" not in agent]
-    return [
-        f'there is no definition of the agent "{agent}" in {places}; it is known by the call that starts it, or by its file'
-        " in the session's project"
-        for agent in folders_of(settings).missing(custom)
-    ]
+    return [*told, *(f"note          {sentence}" for sentence in undefined(settings, targets))]
 
 
 def _banner(settings: Settings, listener: socket.socket, dashboard: str) -> None:

@@ -169,8 +169,8 @@ def status(row: Record) -> str:
 
 
 def agent(row: Record) -> str:
-    """Return who asked: the agent's type, with the beginning of its id to tell two of a kind apart, or the request's kind."""
-    name = row["agent_type"] or row["kind"]
+    """Return who asked: the agent's name or type, with the beginning of its id to tell two of a kind apart, or the request's kind."""
+    name = row["agent_name"] or row["agent_type"] or row["kind"]
     return f"{name} {row['agent_id'][:4]}" if row["agent_id"] else name
 
 

@@ -272,3 +272,19 @@ def free() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def test_routes_are_told_and_a_missing_key_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each mapped agent is named with what answers it; one whose provider has no key is told with what to set."""
+    monkeypatch.setenv("SUBAGENTS_ENABLE", "true")
+    monkeypatch.setenv("SUBAGENT_MAPPINGS", "Explore:claude-haiku-4-5, code-reviewer:gpt-4o")
+    code, lines = doctor()
+    assert code == 1
+    assert lines["routing"][0] == "ok Explore is answered by claude-haiku-4-5 at anthropic"
+    assert lines["routing"][1].startswith(
+        "!! code-reviewer is answered by gpt-4o at openai, and there is no key for it"
+    )
+    assert "OPENAI_API_KEY" in lines["routing"][1]
+    assert 'no definition of the agent "code-reviewer"' in lines["routing"][2]
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    assert doctor()[0] == 0

@@ -144,6 +144,20 @@ async def test_a_subagent_is_answered_by_the_other_provider(tmp_path: Path) -> N
     assert (row["stop_reason"], row["state"], row["status"], row["losses"]) == ("end_turn", "complete", 200, None)
 
 
+async def test_the_providers_key_is_written_nowhere(tmp_path: Path) -> None:
+    """Neither key nor header values of another provider are in the store, the journal or the log."""
+    other = StandIn([chat_answer(text_chunks("ok")), chat_error(401, "no", "invalid_request_error")])
+    environ = {"OPENAI_HEADERS": "X-Team: hidden-team"}
+    async with StandIn([]) as up, other, routed(up, tmp_path, other=other, environ=environ) as (proxy, plain):
+        for _ in range(2):
+            await plain.post(url(proxy), json=asked(), headers=AGENT)
+        await proxy.ended(2)
+    for file in tmp_path.rglob("*"):
+        if file.is_file():
+            assert b"sk-openai-secret" not in file.read_bytes(), file
+            assert b"hidden-team" not in file.read_bytes(), file
+
+
 async def test_nothing_of_the_clients_goes_to_another_provider(tmp_path: Path) -> None:
     """Neither credential nor cookie nor any `anthropic-*` or session header, in whatever spelling."""
     other = StandIn([chat_answer(text_chunks("ok"))])
