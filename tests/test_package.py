@@ -43,3 +43,10 @@ def test_the_proxy_alone_stays_light() -> None:
     script = "import sys, ccproxy.web.worker; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert not {"duckdb", "polars", "pandas", "panel", "bokeh", "psycopg"} & set(loaded)
+
+
+def test_the_command_line_is_light() -> None:
+    """A command starts without what only the proxy, the analysis or the dashboard needs: it would wait for it each time."""
+    heavy = ("aiohttp", "httpx", "quart", "hypercorn", "duckdb", "polars", "panel", "jinja2", "psycopg")
+    code = f"import sys, ccproxy.cli.commands; print([name for name in {heavy!r} if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -9,13 +9,11 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import click
 
-from ccproxy import demo as demonstration
 from ccproxy.cli.terminal import clean_line, echo
-from ccproxy.demo import Progress
 from ccproxy.errors import ConfigError
 from ccproxy.settings import Settings
 from ccproxy.stores import choosing
@@ -25,6 +23,8 @@ STEPS = 100
 
 def demo(settings: Settings, *, chosen: bool, again: bool, quiet: bool) -> None:
     """Make the demo where it is missing, in the store of the settings where that was `chosen`, else in its usual place."""
+    from ccproxy import demo as demonstration  # noqa: PLC0415 (a whole proxy comes with it, which takes a while)
+
     if chosen and settings.storage.db_type == choosing.POSTGRES:
         raise ConfigError("the demo is a file; `ccproxy db copy --db demo.db --to URL` brings it into a database")
     path = settings.storage.db_path if chosen else demonstration.default_path(settings)
@@ -47,7 +47,7 @@ def demo(settings: Settings, *, chosen: bool, again: bool, quiet: bool) -> None:
 
 
 @contextlib.contextmanager
-def _shown(quiet: bool) -> Iterator[Progress | None]:
+def _shown(quiet: bool) -> Iterator[Callable[[float], None] | None]:
     """Show how far it is, where somebody looks."""
     if quiet or not sys.stderr.isatty():
         yield None
