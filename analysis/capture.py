@@ -113,7 +113,8 @@ class Capture:
         )
 
     def body(self, exchange_id: str, side: str) -> bytes | None:
-        """Return the exact bytes of the `request` or `response` of an exchange; None where there are none."""
+        """Return the exact bytes of the `request` or `response` of an exchange, or those that were `sent` in the request's place,
+        where it was translated for another provider; None where there are none."""
         return self._lookups().body(exchange_id, side)
 
     def headers(self, exchange_id: str, side: str) -> list[tuple[str, str]]:

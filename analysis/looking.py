@@ -17,7 +17,7 @@ from analysis.errors import AnalysisError
 from ccproxy.errors import StoreError
 from ccproxy.stores import compression, rebuild
 
-SIDES = ("request", "response")
+SIDES = ("request", "response", "sent")
 _ID, _DIGEST = re.compile(r"[0-9a-f-]{1,36}"), re.compile(r"(?:[0-9a-f]{2}){1,64}")
 Ask = Callable[[str], pl.DataFrame]
 
@@ -30,7 +30,8 @@ class Lookups:
         self._dialect = dialect
 
     def body(self, exchange_id: str, side: str) -> bytes | None:
-        """Return the exact bytes of a body, as they passed; None where there was none, or it was not kept."""
+        """Return the exact bytes of a body, as they passed; None where there was none, or it was not kept. `sent` is what went
+        up where the request was translated."""
         row = self._row(
             f"SELECT encoding, size, {self._hex('data')} AS data FROM bodies WHERE exchange = '{_exchange(exchange_id)}'"
             f" AND side = '{_side(side)}'"
@@ -70,6 +71,8 @@ class Lookups:
         return [{"node": row["node"], **json.loads(_text(row))} for row in self._line(node)]
 
     def _unpacked(self, exchange_id: str, encoding: str, data: bytes) -> bytes:
+        if encoding == "request":
+            return compression.apply(data, self.body(exchange_id, "request") or b"")
         if encoding not in ("parts", "reply"):
             return compression.decompress(encoding, data)
         row = self._row(
@@ -132,5 +135,5 @@ def _digest(digest: str) -> str:
 
 def _side(side: str) -> str:
     if side not in SIDES:
-        raise AnalysisError(f'a side is {" or ".join(SIDES)}, not "{side}"')
+        raise AnalysisError(f'a side is one of {", ".join(SIDES)}, not "{side}"')
     return side

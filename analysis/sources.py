@@ -26,7 +26,7 @@ from ccproxy.stores.postgres.address import Address
 
 NAME = "store"  # what the attached database is called in SQL
 APPLICATION_ID = 0x63637078  # of SQLite files that are ours; see ccproxy.stores.sqlite
-SCHEMA_VERSIONS = {"sqlite": 3, "postgres": 2}  # the newest migrations, which the views are written for
+SCHEMA_VERSIONS = {"sqlite": 4, "postgres": 3}  # the newest migrations, which the views are written for
 COPIED = ("exchanges", "nodes", "blocks", "blobs", "preamble_parts", "timelines")
 _TABLE = re.compile(rf"\b(FROM|JOIN) ({'|'.join(COPIED)})\b")
 _ASKING_S = 900

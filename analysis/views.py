@@ -41,6 +41,7 @@ _OF_EXCHANGES = {
     "exchange_id": "e.id",
     "response_id": "e.message_id",
     "thread_id": _THREAD,
+    "routed": "(e.endpoint IS NOT NULL OR coalesce(e.requested_model <> e.routed_model, false))",
     "model": "coalesce(e.response_model, e.routed_model, e.requested_model)",
     "project": r"nullif(regexp_extract(rtrim(e.cwd, '/\'), '[^/\\]*$'), '')",
     "context_tokens": _CONTEXT,
@@ -66,9 +67,9 @@ def make_of_folder(engine: Engine, folder: Path, *, whole: bool) -> None:
         files = f"{glob.escape(str(folder / grain.name))}/*/*.parquet"
         place = f"read_parquet({quoted(files)}, union_by_name = true)"
         there = any((folder / grain.name).glob("*/*.parquet"))
-        engine.run(
-            f"CREATE VIEW {grain.name} AS " + (f"SELECT {columns} FROM {place}" if there else empty(grain, whole=whole))
-        )
+        # Empty rows first: a column that an older version did not export is null.
+        union = f"SELECT {columns} FROM ({empty(grain, whole=whole)} UNION ALL BY NAME SELECT * FROM {place})"
+        engine.run(f"CREATE VIEW {grain.name} AS {union if there else empty(grain, whole=whole)}")
 
 
 def query(grain: Grain, source: Source, *, whole: bool) -> str:

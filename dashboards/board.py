@@ -15,7 +15,9 @@ MOST_ENDED = 50
 SETTLED_S = 0.3  # a speed over less time than that would be chance
 CHARACTERS_A_TOKEN = 4  # by which a speed in tokens is estimated while no count is known
 _PIECES = {"text": "text", "thinking": "thinking", "tool_input": "tool_use"}
-_SAID_BY_REQUEST = ("model", "session_id", "agent_id", "agent_type", "kind", "path")
+_SAID_BY_REQUEST = (
+    "model", "session_id", "agent_id", "agent_type", "agent_name", "kind", "path", "provider", "routed_model",
+)  # fmt: skip
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 
 
@@ -40,7 +42,8 @@ class Said:
 class Running:
     """An exchange. `first_at` is when its first piece was seen to arrive, `watched` when and with how many characters watching began.
 
-    `over` tells that it runs no more; `state` how it ended, which nobody may have seen. Moments are seconds.
+    `over` tells that it runs no more; `state` how it ended, which nobody may have seen. Only a routed one has `provider` and
+    `routed_model`. Moments are seconds.
     """
 
     id: str
@@ -49,6 +52,9 @@ class Running:
     session_id: str | None = None
     agent_id: str | None = None
     agent_type: str | None = None
+    agent_name: str | None = None
+    provider: str | None = None
+    routed_model: str | None = None
     kind: str | None = None
     path: str = ""
     status: int | None = None

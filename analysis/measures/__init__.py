@@ -1,4 +1,4 @@
-"""What frames come to: cost, cache, context, latency, time, tools, agents, overhead, prompts.
+"""What frames come to: cost, cache, context, latency, time, tools, agents, overhead, prompts, routing.
 
 A measure takes frames and gives a lazy frame, for `.pipe`. Refuses to know where frames come from.
 """
@@ -15,6 +15,7 @@ from analysis.measures.latency import banded, latency, stalls
 from analysis.measures.ledger import ledger, stretches
 from analysis.measures.overhead import overhead
 from analysis.measures.prompts import difference, prompts
+from analysis.measures.routing import routing, unrouted
 from analysis.measures.tool_results import tool_results
 from analysis.measures.tools import by_server, repeats, tools
 
@@ -33,6 +34,7 @@ __all__ = [
     "overhead",
     "prompts",
     "repeats",
+    "routing",
     "saved",
     "stalls",
     "stretches",
@@ -40,4 +42,5 @@ __all__ = [
     "tools",
     "unpriced",
     "unread",
+    "unrouted",
 ]

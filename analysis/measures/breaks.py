@@ -10,7 +10,7 @@ import polars as pl
 
 from analysis.dictionary import MOMENT, REAL, TEXT, WHOLE
 from analysis.measures.cache import all_input, answered
-from analysis.measures.cost import Prices, cost
+from analysis.measures.cost import TARIFF, Prices, cost
 from analysis.measures.tree import Frame
 from analysis.measures.verdicts import Verdict, verdicts
 
@@ -71,7 +71,15 @@ def _turns(exchanges: Frame) -> pl.LazyFrame:
     written = pl.max_horizontal(
         pl.col("cache_write_tokens").fill_null(0), pl.col("cache_write_5m_tokens").fill_null(0) + long
     )
-    columns = ("session_id", "thread_id", "provider", *_OF_PREVIOUS[:8], "cache_read_tokens", "input_tokens")
+    columns = (
+        "session_id",
+        "thread_id",
+        *TARIFF,
+        *_OF_PREVIOUS[:2],
+        *_OF_PREVIOUS[3:8],
+        "cache_read_tokens",
+        "input_tokens",
+    )
     return (
         exchanges.lazy()
         .filter(answered() & pl.col("thread_id").is_not_null())
@@ -131,7 +139,7 @@ def _lost_usd(found: pl.DataFrame, prices: Prices) -> pl.Series:
 
 def _input_usd(turns: pl.DataFrame, prices: Prices) -> pl.Series:
     counts = turns.select(
-        "provider", "model", "started_at", "input_tokens", "cache_read_tokens",
+        *TARIFF, "started_at", "input_tokens", "cache_read_tokens",
         (pl.col("short") + pl.col("long")).alias("cache_write_tokens"),
         pl.col("short").alias("cache_write_5m_tokens"),
         pl.col("long").alias("cache_write_1h_tokens"),

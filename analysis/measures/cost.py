@@ -1,5 +1,9 @@
 """What exchanges cost in US dollars: by the price list inside `genai_prices`, and by a file of one's own.
 
+Whose prices hold is told by the provider that answered: by its name, else by the address of its API. One that the library does
+not know may be anybody's gateway, so there the model's name says the price; but what answers on this machine or in a private
+network sends no bill that is known here.
+
 The only door to `genai_prices`. A price may change with the day, the hour and the size of the context; so each model that
 occurs is asked once for each such step what its tokens cost, by the library's own arithmetic, and the frame is joined with
 the answers. Refuses to guess: tokens without a price cost null, never zero. Refuses to fetch newer prices.
@@ -7,6 +11,8 @@ the answers. Refuses to guess: tokens without a price cost null, never zero. Ref
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -16,7 +22,8 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
+from urllib.parse import urlsplit
 
 import polars as pl
 from genai_prices import Usage
@@ -47,16 +54,24 @@ KEYS = {
     "web_search": "web_searches_kcount",
 }
 REQUIRED = ("model", "input", "output")
+TARIFF = (
+    "provider",
+    "endpoint",
+    "model",
+    "routed_model",
+)  # the columns that tell whose prices hold, and for which model
+_PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
 def cost(exchanges: Frame, prices: Prices = None) -> pl.LazyFrame:
     """Return the frame with what each exchange cost: input_usd, cache_read_usd, cache_write_usd, output_usd,
     web_search_usd and their sum cost_usd, all in USD.
 
-    Takes from `exchanges`: provider, model, started_at, the token columns and web_searches. Tokens written to the cache
-    without being told for how long count as written for 5 minutes. `web_search_usd` includes what a few models ask per
-    request. A model without a price gives null in all six, and `unpriced` lists it; but an exchange that counted no
-    tokens and no searches (an error, a count of tokens) costs 0.0 whatever its model, for nothing is billed.
+    Takes from `exchanges`: provider, endpoint, model, routed_model, started_at, the token columns and web_searches. Tokens
+    written to the cache without being told for how long count as written for 5 minutes. `web_search_usd` includes what a few
+    models ask per request. A model without a price gives null in all six, and `unpriced` lists it; but an exchange that
+    counted no tokens and no searches (an error, a count of tokens) costs 0.0 whatever its model, for nothing is billed. Where
+    another provider's answer names a model in a way that no list knows, the name that it was asked for by holds.
 
     `prices` is a JSON file that wins over the library: a list of objects with "model" (a name, or a pattern with * and ?),
     "input", "output", and if they differ from the input price "cache_read", "cache_write_5m", "cache_write_1h", each in
@@ -130,39 +145,87 @@ def _with_rates(exchanges: Frame, prices: Prices) -> pl.LazyFrame:
     """Return the frame with the RATES that hold for each row, null where there are none."""
     frame = exchanges.lazy()
     own = list(_own_prices(Path(prices))) if prices is not None else []
-    pairs = frame.select("provider", "model").unique().drop_nulls("model").collect().rows()
-    found = {(by, model): info for by, model in pairs if (info := _find(by, model, own)) is not None}
+    tariffs = map(Tariff._make, frame.select(TARIFF).unique().drop_nulls("model").collect().rows())
+    found = {tariff: info for tariff in tariffs if (info := _find(tariff, own)) is not None}
     steps = _Steps.of(found.values())
     rows = [
-        (*pair, step, *_rates(info.get_prices(moment), size))
-        for pair, info in found.items()
+        (*tariff, step, *_rates(info.get_prices(moment), size))
+        for tariff, info in found.items()
         for step, (moment, size) in enumerate(steps)
     ]
-    schema = {"provider": pl.String(), "model": pl.String(), "_step": pl.Int64(), **dict.fromkeys(RATES, pl.Float64())}
+    schema = {**dict.fromkeys(TARIFF, pl.String()), "_step": pl.Int64(), **dict.fromkeys(RATES, pl.Float64())}
     table = pl.LazyFrame(rows, schema=schema, orient="row")
     return (
         frame.with_columns(_step=steps.number())
-        .join(table, on=["provider", "model", "_step"], how="left", nulls_equal=True, maintain_order="left")
+        .join(table, on=[*TARIFF, "_step"], how="left", nulls_equal=True, maintain_order="left")
         .drop("_step")
     )
 
 
-def _find(provider: str | None, model: str, own: list[ModelInfo]) -> ModelInfo | None:
+class Tariff(NamedTuple):
+    """Whose prices hold, and for which model, as the columns of TARIFF tell it."""
+
+    provider: str | None
+    endpoint: str | None
+    model: str
+    routed_model: str | None
+
+    def names(self) -> list[str]:
+        """Return the names by which the model may be listed, the best one first."""
+        asked = [self.routed_model] if self.endpoint and self.routed_model else []
+        return list(dict.fromkeys(name for model in (self.model, *asked) for name in _spellings(model)))
+
+    def providers(self) -> list[str]:
+        """Return the ids under which the library knows the provider for certain: by its name, and by the address of its API."""
+        snapshot, named = get_snapshot(), (self.provider or "").lower().strip()
+        found = [known.id for known in snapshot.providers if known.id == named]
+        if self.endpoint:
+            with contextlib.suppress(LookupError):
+                found.append(snapshot.find_provider(None, None, self.endpoint).id)
+        return found
+
+    def likely(self) -> str | None:
+        """Return the id of the provider that a name such as `anthropic-eu` speaks of."""
+        found = find_provider_by_id(get_snapshot().providers, self.provider) if self.provider else None
+        return found.id if found else None
+
+
+def _find(tariff: Tariff, own: list[ModelInfo]) -> ModelInfo | None:
     """Return who says the prices of a model: an entry of one's own, else the library, else nobody."""
-    names = _spellings(model)
+    names = tariff.names()
     for entry in own:
         pattern = entry.id.lower()
         if any(name == pattern or fnmatchcase(name, pattern) for name in names):
             return entry
-    snapshot = get_snapshot()
-    # A provider by a name of the user's own says nothing to the library: then the model's name alone has to do.
-    known = provider if provider and find_provider_by_id(snapshot.providers, provider) else None
-    for name in names:
+    if providers := tariff.providers():
+        return _listed(names, providers)
+    if tariff.endpoint and _is_private(tariff.endpoint):
+        return None
+    if likely := tariff.likely():
+        return _listed(names, [likely])
+    return _listed([*names, *(name.rpartition("/")[2] for name in names)], [None])
+
+
+def _listed(names: Iterable[str], providers: Iterable[str | None]) -> ModelInfo | None:
+    """Return the first model that one of the providers lists under one of the names; None stands for any provider."""
+    for provider, name in product(providers, names):
         try:
-            return snapshot.find_provider_model(name, None, known, None)[1]
+            return get_snapshot().find_provider_model(name, None, provider, None)[1]
         except LookupError:
             continue
     return None
+
+
+def _is_private(endpoint: str) -> bool:
+    """Tell whether an address is on this machine, or in a network that is not the internet."""
+    try:
+        host = urlsplit(endpoint).hostname or ""
+    except ValueError:
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith(_PRIVATE_NAMES)
 
 
 def _spellings(model: str) -> list[str]:

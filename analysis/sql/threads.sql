@@ -2,6 +2,7 @@
 WITH RECURSIVE runs AS MATERIALIZED (
   SELECT
     thread_id, any_value(session_id) AS session_id, any_value(agent_id) AS agent_id, min_by(agent_type, started_at) AS agent_type,
+    min_by(agent_name, started_at) AS agent_name,
     min_by(parent_agent_id, started_at) AS parent_agent_id, bool_or(kind = 'subagent') OR any_value(agent_id) IS NOT NULL AS is_agent,
     min(started_at) AS started_at, max(coalesce(ended_at, started_at)) AS ended_at,
     coalesce(sum(duration_ms), 0) AS model_ms, count(*) FILTER (WHERE kind <> 'compaction') AS turns, {sums}
@@ -73,7 +74,7 @@ placed AS MATERIALIZED (
     CASE WHEN r.is_agent THEN coalesce(
       CASE WHEN r.parent_agent_id IS NOT NULL THEN r.session_id || '/' || r.parent_agent_id END,
       s.parent, r.session_id || '/main') END AS parent_thread_id,
-    CASE WHEN r.is_agent THEN coalesce(s.agent, r.agent_type, 'subagent') ELSE 'main' END AS agent
+    CASE WHEN r.is_agent THEN coalesce(r.agent_name, s.agent, r.agent_type, 'subagent') ELSE 'main' END AS agent
   FROM runs r LEFT JOIN spawned s ON s.thread_id = r.thread_id
 ),
 tree (thread_id, depth) AS (

@@ -13,7 +13,7 @@ from ccproxy.stores import compression
 from ccproxy.stores.contract import Packed, Store
 
 PAGE = 500
-SIDES = ("request", "response")
+SIDES = ("request", "sent", "response")
 
 
 def faults(store: Store, looked_at: Callable[[str], object]) -> Iterator[str]:

@@ -24,10 +24,10 @@ Record = dict[str, Any]
 class Filter:
     """Which exchanges are asked for. What is left out asks nothing; times are microseconds since 1970.
 
-    `model` and `project` (the working directory) ask for a piece of the name, in any case. `agent` is an agent's id, or
-    `main` for everything that no agent asked. `words` must all stand in one content block; what matches is the exchange in
-    which that block first stood: whose answer it is in, or whose request was the first to end with it or below it. Where a
-    session is asked for as well, it is the first one of that session.
+    `model` (asked for, or routed to) and `project` (the working directory) ask for a piece of the name, in any case. `agent`
+    is an agent's id or name, or `main` for everything that no agent asked. `words` must all stand in one content block; what
+    matches is the exchange in which that block first stood: whose answer it is in, or whose request was the first to end with
+    it or below it. Where a session is asked for as well, it is the first one of that session.
     """
 
     model: str | None = None
@@ -220,7 +220,10 @@ class Store(ABC):
 
     @abstractmethod
     def body(self, exchange: str, side: str) -> bytes | None:
-        """Return the exact bytes of one side's body, `request` or `response`; None where none was captured."""
+        """Return the exact bytes of one side's body; None where none was captured.
+
+        A side is `request` (the client's), `response`, or `sent`: what went up where the request was translated.
+        """
 
     @abstractmethod
     def headers(self, exchange: str, side: str) -> list[tuple[str, str]] | None:

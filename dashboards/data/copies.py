@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -52,14 +52,14 @@ def _is_short(body: bytes) -> bool:
     return True
 
 
-def document(row: dict[str, Any], request: tuple[Headers, bytes], response: tuple[Headers, bytes]) -> str:
-    """Return everything as one JSON document: facts, headers, and both bodies, as JSON where they are that, else as text."""
+def document(row: dict[str, Any], sides: Mapping[str, tuple[Headers, bytes]]) -> str:
+    """Return everything as one JSON document: facts, and of each side headers and body, as JSON where it is that, else as text."""
     facts = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
-    sides = {
+    told = {
         name: {"headers": [list(pair) for pair in headers], "body": _value(body)}
-        for name, (headers, body) in (("request", request), ("response", response))
+        for name, (headers, body) in sides.items()
     }
-    return json.dumps({**facts, **sides}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({**facts, **told}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _value(body: bytes) -> Any:

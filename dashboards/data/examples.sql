@@ -49,3 +49,11 @@ SELECT started_at, model, status, state, error_kind, api_error, error, exchange_
 FROM exchanges
 WHERE state IN ('failed', 'interrupted') OR status >= 400 OR api_error IS NOT NULL
 ORDER BY started_at DESC
+
+-- Agents, and who answered them
+SELECT coalesce(agent_name, agent_type, agent_id) AS agent, provider, requested_model, routed_model, routed,
+       count(1) AS exchanges, sum(context_tokens) AS input, sum(output_tokens) AS output
+FROM exchanges
+WHERE kind = 'subagent'
+GROUP BY ALL
+ORDER BY exchanges DESC

@@ -15,6 +15,7 @@ import polars as pl
 import analysis
 from analysis import measures
 from dashboards.data.exchanges import signs
+from dashboards.data.routing import lost
 from dashboards.data.store import Data
 
 MOST_DECODED = 64 << 20  # bytes that a body may decode to
@@ -48,17 +49,21 @@ class Neighbours:
 
 
 def one(data: Data, exchange_id: str) -> Row | None:
-    """Return an exchange with all its columns, what it cost, its session's `title` and its `agent`; None where there is none."""
+    """Return an exchange with all its columns, what it cost and would have cost unrouted, its session's `title`, its `agent`, what was
+    tried before (`tries`) and what was lost in translation (`lost`); None where there is none."""
     frame = data.ask("SELECT * FROM exchanges WHERE exchange_id = $id", {"id": exchange_id})
     if frame.is_empty():
         return None
-    row = data.collect(frame.lazy().pipe(measures.cost, data.capture.prices)).row(0, named=True)
+    prices = data.capture.prices
+    priced = frame.lazy().pipe(measures.cost, prices).pipe(measures.unrouted, prices)
+    row = data.collect(priced).row(0, named=True)
     titled = data.ask("SELECT title FROM sessions WHERE session_id = $id", {"id": row["session_id"]})
     title, agent = titled.item() if titled.height else None, "main" if row["thread_id"] else None
     if row["kind"] == "subagent" or row["agent_id"]:
         named = data.ask("SELECT agent FROM threads WHERE thread_id = $id", {"id": row["thread_id"]})
         agent = named.item() if named.height else None
-    return {**row, "title": title, "agent": agent, "tries": tries(row["attempts"]), **signs(row)}
+    more = {"tries": tries(row["attempts"]), "lost": lost(row["losses"])}
+    return {**row, "title": title, "agent": agent, **more, **signs(row)}
 
 
 def tries(attempts: str | None) -> list[Row]:
@@ -83,7 +88,7 @@ def neighbours(data: Data, row: Row) -> Neighbours:
 
 
 def body(data: Data, exchange_id: str, side: str) -> Body:
-    """Return the exact bytes of the `request` or `response`."""
+    """Return the exact bytes of the `request` or `response`, or those that were `sent` where the request was translated."""
     try:
         raw = data.capture.body(exchange_id, side)
     except analysis.AnalysisError as error:

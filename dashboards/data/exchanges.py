@@ -32,7 +32,8 @@ FAMILIES = ("opus", "sonnet", "haiku")
 MOST_FAMILIES = 8
 _COLUMNS = (
     "exchange_id", "started_at", "state", "status", "error", "error_kind", "api_error", "provider", "model", "requested_model",
-    "routed_model", "kind", "agent_type", "agent_id", "thread_id", "session_id", "method", "path", "retry_count", "stop_reason",
+    "routed_model", "routed", "endpoint", "kind", "agent_name", "agent_type", "agent_id", "thread_id", "session_id", "method", "path",
+    "retry_count", "stop_reason",
     "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "output_tokens",
     "web_searches", "first_token_ms", "duration_ms", "request_bytes", "response_bytes", "project",
 )  # fmt: skip
@@ -168,16 +169,14 @@ def _names(data: Data, frame: pl.DataFrame) -> tuple[dict[str, str], dict[str, s
 
 
 def signs(row: dict[str, Any]) -> dict[str, Any]:
-    """Return what is said of a row in a word: whether it was routed, how it ended, and where it went."""
-    asked, routed = row["requested_model"], row["routed_model"]
+    """Return what is said of a row in a word: how it ended, and what of the API was called."""
     failed = row["state"] in ("failed", "interrupted") or (row["status"] or 0) >= 400 or row["api_error"] is not None
     ended = STATES.get(row["state"], row["state"])
     why = (row["api_error"] or "").removesuffix("_error") or row["error_kind"] or ended
     return {
-        "routed": bool(asked and routed and asked != routed),
         "failed": failed,
         "word": why if failed else "" if row["state"] == "complete" else ended,
-        "endpoint": (row["path"] or "").removeprefix("/v1/") or "/",
+        "called": (row["path"] or "").removeprefix("/v1/") or "/",
     }
 
 

@@ -63,8 +63,8 @@ def ended(board: Board, filters: Filters) -> list[Row]:
 
 def fits(one: Running, filters: Filters) -> bool:
     """Tell whether the filters let an exchange through, by what is known of it while it runs."""
-    models = (one.model or "").lower()
-    agents = {one.agent_id or "", one.agent_type or "", who(one)}
+    models = f"{one.model or ''} {one.routed_model or ''}".lower()
+    agents = {one.agent_id or "", one.agent_type or "", one.agent_name or "", who(one)}
     return (
         filters.model.lower() in models
         and filters.session in ("", one.session_id)
@@ -74,9 +74,9 @@ def fits(one: Running, filters: Filters) -> bool:
 
 
 def who(one: Running) -> str:
-    """Return who asks, in a word: the kind of agent, `main`, or what kind of request it is."""
-    if one.agent_type or one.agent_id:
-        return one.agent_type or "agent"
+    """Return who asks, in a word: the agent's name or kind, `main`, or what kind of request it is."""
+    if one.agent_name or one.agent_type or one.agent_id:
+        return one.agent_name or one.agent_type or "agent"
     return one.kind or one.path
 
 

@@ -19,10 +19,10 @@ TOKENS = (
 )  # fmt: skip
 # What measures of cost, cache, time and overhead take.
 COLUMNS = (
-    "exchange_id", "session_id", "thread_id", "agent_id", "kind", "state", "started_at", "ended_at", "status", "error_kind",
-    "api_error", "provider", "model", "requested_model", "stream", "project", "cwd", "effort", "thinking", "compaction",
-    "retry_count", "attempts", "stop_reason", *TOKENS, "context_tokens", "web_searches", "first_byte_ms", "first_token_ms",
-    "duration_ms", "gap_max_ms", "tokens_per_second", "tip", "reply", "preamble",
+    "exchange_id", "session_id", "thread_id", "agent_id", "agent_name", "agent_type", "kind", "state", "started_at", "ended_at",
+    "status", "error_kind", "api_error", "provider", "model", "requested_model", "routed_model", "routed", "endpoint", "stream",
+    "project", "cwd", "effort", "thinking", "compaction", "retry_count", "attempts", "stop_reason", *TOKENS, "context_tokens",
+    "web_searches", "first_byte_ms", "first_token_ms", "duration_ms", "gap_max_ms", "tokens_per_second", "tip", "reply", "preamble",
 )  # fmt: skip
 AT_ONCE = 2000  # ids in one question
 

@@ -28,7 +28,8 @@ SORTS = {
 # What measures and the thread need of an exchange.
 EXCHANGE = (
     "exchange_id", "session_id", "thread_id", "agent_id", "kind", "state", "started_at", "ended_at", "status", "error",
-    "api_error", "provider", "model", "requested_model", "stream", "effort", "thinking", "compaction", "retry_count",
+    "api_error", "provider", "model", "requested_model", "routed_model", "routed", "endpoint", "stream", "effort",
+    "thinking", "compaction", "retry_count",
     "tool_durations", "stop_reason", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
     "cache_write_5m_tokens", "cache_write_1h_tokens", "context_tokens", "web_searches", "first_token_ms", "duration_ms",
     "tokens_per_second", "tip", "reply", "preamble",
@@ -141,6 +142,7 @@ def _threads(data: Data, exchanges: pl.DataFrame) -> list[dict[str, Any]]:
         cost_usd=price.sum(),
         unpriced=price.is_null().sum(),
         errors=pl.col("went_wrong").sum(),
+        routed_models=pl.col("routed_model").filter("routed").drop_nulls().unique(maintain_order=True),
     )
     places = _places(data, exchanges["session_id"][0]) if figures.height > 1 else {}
     alone = {"agent": "main", "agent_id": None, "parent_thread_id": None, "spawn_tool_use_id": None, "depth": 0}

@@ -27,7 +27,7 @@ STALE_S = 60.0  # older ones go: a frame of a large store takes much memory
 WENT_WRONG = "(state IN ('failed', 'interrupted') OR status >= 400 OR api_error IS NOT NULL)"
 _TERMS = {
     "project": "contains(lower(coalesce(project, cwd, '')), lower($project))",
-    "model": "(contains(lower(coalesce(model, '')), lower($model)) OR contains(lower(coalesce(requested_model, '')), lower($model)))",
+    "model": "contains(lower(concat_ws(' ', model, requested_model, routed_model)), lower($model))",
     "session": "session_id = $session",
     "provider": "provider = $provider",
     "state": "state = $state",

@@ -13,7 +13,7 @@ import panel as pn
 from analysis.dictionary import EXCHANGES
 from dashboards.colours import colours
 from dashboards.data import exchange as data
-from dashboards.pages import comparing, exchange_bytes, exchange_said
+from dashboards.pages import comparing, exchange_bytes, exchange_routing, exchange_said
 from dashboards.view import View
 
 Row = dict[str, Any]
@@ -33,12 +33,14 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
     }),
     ("Whose it is", {
         "exchange_id": "mono", "session_id": "session", "thread_id": "thread", "agent": "agent", "agent_id": "mono", "agent_type": "",
+        "agent_name": "", "agent_sign": "mono",
         "parent_agent_id": "mono", "prompt_id": "mono", "project": "project", "cwd": "mono", "client": "mono", "client_version": "mono",
         "entrypoint": "mono", "account_id": "mono", "device_id": "mono",
     }),
     ("What was asked", {
         "kind": "", "kind_sign": "mono", "compaction": "", "method": "mono", "path": "mono", "query": "mono", "provider": "mono",
-        "requested_model": "model", "routed_model": "model", "response_model": "model", "stream": "yes", "demoted": "yes",
+        "endpoint": "mono", "requested_model": "model", "routed_model": "model", "response_model": "model", "routed": "yes",
+        "losses": "losses", "stream": "yes", "demoted": "yes",
         "max_tokens": "tokens", "effort": "mono", "thinking": "mono", "tip": "mono", "reply": "mono", "preamble": "mono",
     }),
 )  # fmt: skip
@@ -147,18 +149,13 @@ def headers(view: View, row: Row) -> list[pn.viewable.Viewable]:
     return [view.html("exchange_headers.html", sides=sides)]
 
 
-def routing(view: View, row: Row) -> list[pn.viewable.Viewable]:
-    """Return where the request went."""
-    return [view.html("exchange_routing.html", row=row)]
-
-
 TABS: dict[str, Tab] = {
     "overview": overview,
     "request": exchange_said.request,
     "response": exchange_said.response,
     "headers": headers,
     "events": exchange_bytes.events,
-    "routing": routing,
+    "routing": exchange_routing.routing,
     "raw": exchange_bytes.raw,
     "compare": comparing.compare,
 }

@@ -59,8 +59,9 @@ def long_gap(frame: pl.DataFrame) -> float:
 
 
 def raw(view: View, row: Row) -> list[pn.viewable.Viewable]:
-    """Return both bodies as text, and what fetches them whole."""
+    """Return the bodies as text, and what fetches them whole; where the request was translated, what went up as well."""
     exchange, name = row["exchange_id"], row["exchange_id"][-12:]
+    titles = _titles(view, row)
 
     def of(side: str) -> tuple[list[tuple[str, str]], data.Body]:
         """Return headers and body of a side."""
@@ -73,9 +74,9 @@ def raw(view: View, row: Row) -> list[pn.viewable.Viewable]:
 
     def everything() -> str:
         """Return all of it as JSON."""
-        facts = {column: row[column] for column in row if column != "tries"}
-        sides = [(found, body.plain) for found, body in (of("request"), of("response"))]
-        return copies.document(facts, sides[0], sides[1])
+        facts = {column: row[column] for column in row if column not in ("tries", "lost")}
+        sides = {side: of(side) for side in titles}
+        return copies.document(facts, {side: (found, body.plain) for side, (found, body) in sides.items()})
 
     found: list[pn.viewable.Viewable] = [
         downloads.row(
@@ -85,26 +86,41 @@ def raw(view: View, row: Row) -> list[pn.viewable.Viewable]:
             label="the whole exchange:",
         )
     ]
-    for side, ending in (("request", "json"), ("response", "txt")):
+    for side, title in titles.items():
         body = data.body(view.data, exchange, side)
-        found.append(_shown(view, side, body))
+        found.append(_shown(view, title, body))
         if body.raw:
+            ending = "txt" if side == "response" else "json"
             found.append(_fetch(view, exchange, side, f"{side}-{name}.{ending}"))
     return found
 
 
-def _shown(view: View, side: str, body: data.Body) -> pn.pane.HTML:
+def _titles(view: View, row: Row) -> dict[str, str]:
+    """Return what the bodies that there are are called."""
+    if not row["endpoint"]:
+        return {"request": "Request", "response": "Response"}
+    response = {"response": f"Response, as {row['provider']} sent it"}
+    if data.body(view.data, row["exchange_id"], "sent").raw is None:
+        return {"request": "Request", **response}
+    sent = f"Request, as it went up to {row['provider']}"
+    return {"request": "Request, as the client sent it", "sent": sent, **response}
+
+
+def _shown(view: View, title: str, body: data.Body) -> pn.pane.HTML:
     """Return the beginning of a body, in whole characters; what is no UTF-8 is replaced."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     shown = decoder.decode(body.plain[:SHOWN], final=len(body.plain) <= SHOWN)
     return view.html(
-        "exchange_raw.html", side=side.capitalize(), body=body, shown=shown, raw_bytes=len(body.raw or b""),
+        "exchange_raw.html", title=title, body=body, shown=shown, raw_bytes=len(body.raw or b""),
         plain_bytes=len(body.plain), shown_bytes=min(SHOWN, len(body.plain)),
     )  # fmt: skip
 
 
 def _fetch(view: View, exchange: str, side: str, filename: str) -> pn.Row:
     return downloads.row(
-        downloads.copy(f"copy the {side}", lambda: data.body(view.data, exchange, side).text),
+        downloads.copy(
+            "copy what went up" if side == "sent" else f"copy the {side}",
+            lambda: data.body(view.data, exchange, side).text,
+        ),
         downloads.file("download its exact bytes", filename, lambda: data.body(view.data, exchange, side).raw or b""),
     )

@@ -14,6 +14,7 @@ from dashboards import charts
 from dashboards.data import carried
 from dashboards.data import tokens as data
 from dashboards.data.look import Look
+from dashboards.data.routing import routing
 from dashboards.data.rows import priced
 from dashboards.data.spans import DAY, Step, step
 from dashboards.downloads import downloads
@@ -61,9 +62,19 @@ def page(view: View) -> list[pn.viewable.Viewable]:
         head,
         _charts(view, every, usd),
         *_table(view),
+        *_routing(view),
         beside,
         downloads(view, "overhead", lambda: overhead),
     ]
+
+
+def _routing(view: View) -> list[pn.viewable.Viewable]:
+    """Return what routing cost and saved; nothing where nothing was routed."""
+    rows, sums = routing(view.data, view.route.filters, view.now)
+    if rows.is_empty():
+        return []
+    table = view.html("tokens_routing.html", rows=rows.head(SHOWN).rows(named=True), sums=sums)
+    return [table, downloads(view, "routing", lambda: rows)]
 
 
 def _budget(text: str) -> float | None:

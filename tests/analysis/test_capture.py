@@ -39,6 +39,7 @@ def request(number: int, session: str, thread: str | None, kind: str, sign: str,
         "exchange_id": exchange_id(number), "session_id": session, "thread_id": thread, "kind": kind, "kind_sign": sign,
         "state": "complete", "started_at": start(number), "method": "POST", "path": "/v1/messages", "query": "beta=true",
         "provider": "anthropic", "requested_model": MODEL, "routed_model": MODEL, "model": MODEL, "stream": True, "demoted": False,
+        "routed": False,
         "max_tokens": 32000, "client": "claude-cli", "client_version": "2.1.330", "entrypoint": "cli",
         "cwd": "/home/me/importer", "project": "importer", "response_bytes": 0,
     }  # fmt: skip

@@ -28,7 +28,11 @@ SAME_EVERYWHERE = (
     "model",
     "position",
 )
-NEVER_THERE: dict[str, str] = {}  # grain.column of the handmade capture to the reason why it is null in every row
+# grain.column of the handmade capture to the reason why it is null in every row
+NEVER_THERE = dict.fromkeys(
+    (f"exchanges.{name}" for name in ("agent_name", "agent_sign", "endpoint", "losses")),
+    "nothing in it is routed: test_routed.py",
+)
 PAGE = Path(analysis.__file__).with_name("COLUMNS.md")
 
 

@@ -100,9 +100,9 @@ def test_what_is_no_id_is_refused(stored: Capture, identity: str) -> None:
 
 @pytest.mark.parametrize("side", ["Request", "answer", "", "request' --", "both"])
 def test_what_is_no_side_is_refused(stored: Capture, side: str) -> None:
-    """There are two sides, and the error names them."""
+    """There are three sides, and the error names them."""
     for look in (stored.body, stored.headers):
-        with pytest.raises(AnalysisError, match="a side is request or response"):
+        with pytest.raises(AnalysisError, match="a side is one of request, response, sent, not "):
             look(exchange_id(1), side)
 
 

@@ -18,7 +18,7 @@ from tests.support.homes import Schema
 from tests.support.measuring import measured
 from tests.support.proxy import isolated_environment
 
-NOTHING_TO_TELL = {"unpriced"}  # every model of the demo has a price
+NOTHING_TO_TELL = {"unpriced", "routing"}  # every model of the demo has a price, and nothing in it is routed
 
 
 class Demo(Places):

@@ -17,7 +17,7 @@ import pytest
 
 from analysis import Capture, measures
 from ccproxy.records import Captured
-from tests.support import handmade
+from tests.support import handmade, routed
 from tests.support.captures import filled, opened
 from tests.support.handmade import (
     MCP,
@@ -392,6 +392,72 @@ def test_stalls(strange: Capture, attached: Capture) -> None:
     assert measures.stalls(attached.exchanges()).collect().is_empty()
     assert by_number(measures.stalls(attached.exchanges(), longer_than_ms=50), "stalled_ms") == {13: 60.0}
     assert measures.latency(strange.exchanges()).collect()["stalls"].to_list() == [1]
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Capture]:
+    """Give the session in which agents are answered by others."""
+    place = Path(tmp_path_factory.mktemp("elsewhere")) / "routed.db"
+    with opened(filled(place, routed.exchanges(), routed.fill)) as capture:
+        yield capture
+
+
+def opus(fresh: int, output: int, *, read: int = 0, short: int = 0) -> float:
+    """Return what claude-opus-4-5 asks for an answer, in USD."""
+    return (fresh * 5 + read * 0.5 + short * 6.25 + output * 25) / 1e6
+
+
+def test_unrouted(elsewhere: Capture, attached: Capture) -> None:
+    """What went elsewhere is priced as what was asked for, an error at nothing, and all else at what it cost."""
+    assert by_number(measures.unrouted(elsewhere.exchanges()), "unrouted_cost_usd") == pytest.approx({
+        101: opus(10, 20, short=1000), 102: opus(1000, 200), 103: opus(500, 300, read=1000), 104: opus(4000, 100), 105: opus(2000, 400),
+        106: opus(600, 50), 107: 0.0, 108: opus(100, 10), 109: opus(10, 20, read=1000, short=300),
+    })  # fmt: skip
+    assert by_number(measures.unrouted(attached.exchanges()), "unrouted_cost_usd") == pytest.approx(COSTS)
+
+
+def test_routing(elsewhere: Capture, attached: Capture) -> None:
+    """gpt-4o asks 2.50 (1.25 for what it has read before) and 10, at OpenRouter too, and haiku 4.5 asks 1 and 5; llama asks nobody."""
+    found = rows(
+        measures.routing(elsewhere.exchanges()), "agent", "model", "exchanges", "errors", "cost_usd", "unrouted_cost_usd", "saved_usd",
+        "unpriced",
+    )  # fmt: skip
+    tidied, counted = opus(2000, 400), opus(4000, 100)
+    reviewed, helped = opus(1500, 500, read=1000), opus(600, 50)
+    assert found == [
+        (
+            "tidier",
+            "claude-haiku-4-5",
+            1,
+            0,
+            pytest.approx(0.004),
+            pytest.approx(tidied),
+            pytest.approx(tidied - 0.004),
+            0,
+        ),
+        (
+            "data-analyst",
+            "openai/gpt-4o",
+            1,
+            0,
+            pytest.approx(0.011),
+            pytest.approx(counted),
+            pytest.approx(counted - 0.011),
+            0,
+        ),
+        (
+            "code-reviewer",
+            "gpt-4o",
+            2,
+            0,
+            pytest.approx(0.01),
+            pytest.approx(reviewed),
+            pytest.approx(reviewed - 0.01),
+            0,
+        ),
+        ("private-helper", "llama3.2", 2, 1, None, pytest.approx(helped), None, 1),
+    ]
+    assert measures.routing(attached.exchanges()).collect().is_empty()
 
 
 def test_all_are_shown() -> None:

@@ -12,7 +12,7 @@ from tests.support.measuring import measured
 
 AT_LEAST = {
     "agents", "breaks", "cache", "unread", "context", "tool_results", "compactions", "cost", "saved", "unpriced", "latency", "stalls",
-    "ledger", "overhead", "prompts", "tools", "repeats",
+    "ledger", "overhead", "prompts", "tools", "repeats", "routing", "unrouted",
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import unicodedata
@@ -9,11 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from ccproxy.stores.sqlite import SqliteStore
 from tests.cli.conftest import BINARY, NASTY, SCRIPT, SESSION, Captured, invoke, refusal
+from tests.support import routed
 from tests.support.command import ccproxy, on_a_terminal
 from tests.support.proxy import Proxy, client, request
 
 SPEAKING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u2066\ud800-\udfff]")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """Give the store of a session in which agents are answered by others."""
+    path = tmp_path / "routed.db"
+    with contextlib.closing(SqliteStore(path, write=True)) as store:
+        routed.fill(store)
+    return path
 
 
 def columns(line: str) -> int:
@@ -170,6 +182,39 @@ def test_show_has_everything_as_json(captured: Captured) -> None:
     ]
     half = json.loads(invoke("show", "--db", captured.db, captured.id("half"), "--json").stdout)
     assert half["response"]["content"][0]["text"] == "cut here � off"
+
+
+def test_show_says_where_a_request_went(elsewhere: Path) -> None:
+    """A routed exchange names model, provider and endpoint, its agent and how that was recognised, and each loss."""
+    text = invoke("show", "--db", elsewhere, routed.id_of(103)).stdout
+    facts = re.findall(r"^ *([a-z ]+)  (.*)$", text, re.MULTILINE)
+    assert ("model", "claude-opus-4-5") in facts
+    assert ("routed to", f"gpt-4o at openai, {routed.OPENAI}") in facts
+    assert [value for name, value in facts if name == "lost"] == list(routed.LOSSES)
+    assert ("answered by", "gpt-4o-2024-08-06") in facts
+    assert ("agent", "code-reviewer (by the call that started it) custom a1") in facts
+    assert "--- answer\nIt <b>is</b> fine.\n" in text
+    same_provider = invoke("show", "--db", elsewhere, routed.id_of(105)).stdout
+    assert re.search(r"^ +routed to  claude-haiku-4-5 at anthropic$", same_provider, re.MULTILINE)
+    assert re.search(r"^ +agent  tidier \(by a header of the client\) a3$", same_provider, re.MULTILINE)
+    explorer, main = (invoke("show", "--db", elsewhere, routed.id_of(number)).stdout for number in (108, 101))
+    assert re.search(r"^ +agent  Explore \(by the call that started it\) custom a5$", explorer, re.MULTILINE)
+    assert "routed to" not in explorer + main
+    assert "lost" not in explorer + main
+
+
+def test_show_gives_back_what_went_up(elsewhere: Path) -> None:
+    """--sent writes the translated request to a pipe; where there is none it says why, and --json has it beside the client's own."""
+    sent = routed.by_number()[103].sent
+    assert invoke("show", "--db", elsewhere, routed.id_of(103), "--sent").stdout_bytes == sent
+    sentence = "this request was not translated for another provider: it went up as the client sent it"
+    assert refusal("show", "--db", elsewhere, routed.id_of(105), "--sent") == (1, sentence)
+    everything = json.loads(invoke("show", "--db", elsewhere, routed.id_of(103), "--json").stdout)
+    assert (everything["sent"], everything["losses"]) == (json.loads(sent), list(routed.LOSSES))
+    assert everything["request"]["model"] == "claude-opus-4-5"
+    assert everything["response"]["content"] == [{"type": "text", "text": "It <b>is</b> fine."}]
+    other = json.loads(invoke("show", "--db", elsewhere, routed.id_of(101), "--json").stdout)
+    assert (other["sent"], other["losses"]) == (None, [])
 
 
 # search

@@ -66,11 +66,14 @@ def test_captured_text_cannot_end_the_command() -> None:
 
 
 def test_the_document_has_everything() -> None:
-    """Facts, headers and both bodies are in the JSON: bodies as JSON where they are that, else as text."""
+    """Facts, headers and all bodies are in the JSON: bodies as JSON where they are that, else as text."""
     row: dict[str, Any] = {"exchange_id": "x", "started_at": datetime(2025, 1, 2, tzinfo=UTC), "status": None}
-    found = json.loads(copies.document(row, (HEADERS, b'{"a": 1}'), ([], b"data: x\n\n")))
+    found = json.loads(
+        copies.document(row, {"request": (HEADERS, b'{"a": 1}'), "sent": ([], b"{}"), "response": ([], b"data: x\n\n")})
+    )
     assert found["request"]["body"] == {"a": 1}
     assert found["request"]["headers"][0] == ["content-type", "application/json"]
+    assert found["sent"] == {"headers": [], "body": {}}
     assert found["response"] == {"headers": [], "body": "data: x\n\n"}
     assert (found["started_at"], found["status"]) == ("2025-01-02T00:00:00+00:00", None)
-    assert json.loads(copies.document(row, ([], b""), ([], b"")))["request"]["body"] is None
+    assert json.loads(copies.document(row, {"request": ([], b"")}))["request"]["body"] is None

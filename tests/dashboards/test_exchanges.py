@@ -133,7 +133,7 @@ def test_rows_say_whose_they_are_and_how_they_ended(handmade_data: Data) -> None
     """Title, agent, tokens, and a word for what went wrong stand in the row."""
     numbers = (16, 14, 13, 11, 10, 6, 5, 1)
     rows = dict(zip(numbers, data.rows(handmade_data, ids(*numbers)), strict=True))
-    assert (rows[1]["title"], rows[1]["agent"], rows[1]["endpoint"], rows[1]["word"]) == (
+    assert (rows[1]["title"], rows[1]["agent"], rows[1]["called"], rows[1]["word"]) == (
         "Flaky importer test",
         None,
         "messages",
@@ -160,12 +160,13 @@ def test_money_that_is_not_known_is_null(growing: tuple[Data, Path]) -> None:
     assert "no price is known" in html
 
 
-def test_a_routed_model_is_told() -> None:
-    """A row is routed where the request went up with another model than was asked for."""
-    row = dict.fromkeys(("requested_model", "routed_model", "status", "api_error", "error_kind", "path"), None)
-    one = data.signs({**row, "state": "complete", "requested_model": "claude-a", "routed_model": "gpt-b"})
-    other = data.signs({**row, "state": "complete", "requested_model": "claude-a", "routed_model": "claude-a"})
-    assert (one["routed"], other["routed"], one["endpoint"]) == (True, False, "/")
+def test_what_was_called_is_told_in_short() -> None:
+    """Of the path there is what follows the version, or a slash where there is nothing."""
+    row = dict.fromkeys(("status", "api_error", "error_kind"), None) | {"state": "complete"}
+    called = [
+        data.signs({**row, "path": path})["called"] for path in ("/v1/messages/count_tokens", "/api/hello", "", None)
+    ]
+    assert called == ["messages/count_tokens", "/api/hello", "/", "/"]
 
 
 def test_quick_models_are_the_families_and_the_others() -> None:

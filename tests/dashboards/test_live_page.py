@@ -85,6 +85,35 @@ def test_filters_go_by_what_is_known(filters: Filters, fits: bool) -> None:
     assert live.fits(one, filters) is fits
 
 
+ROUTED = {"agent_name": "code-reviewer", "provider": "openai", "routed_model": "gpt-4o", "model": "claude-opus-5-5"}
+
+
+@pytest.mark.parametrize(
+    ("filters", "fits"),
+    [
+        (Filters(agent="code-reviewer"), True), (Filters(agent="custom"), True), (Filters(agent="Explore"), False),
+        (Filters(model="gpt-4O"), True), (Filters(model="opus"), True), (Filters(model="haiku"), False),
+    ],
+)  # fmt: skip
+def test_what_is_routed_goes_by_both_models_and_the_agents_name(filters: Filters, fits: bool) -> None:
+    """A routed exchange that runs is found by its agent's name or kind, and by the model that was asked for or routed to."""
+    one = _begin(Board(), "a", 0, kind="subagent", agent_id="7", agent_type="custom", **ROUTED)
+    assert live.fits(one, filters) is fits
+
+
+def test_who_answers_is_shown_while_it_runs(handmade_data: Data) -> None:
+    """A routed exchange has its agent's name and a badge with the model that answers, also once it has ended; others have none."""
+    view = view_of(handmade_data, "?page=live")
+    _begin(view.live.board, "a", 0, kind="subagent", agent_id="7", agent_type="custom", **ROUTED)
+    for _ in range(2):
+        shown = _shown(view, 1)
+        assert 'title="routed: openai answers"><bdi>→ gpt-4o</bdi>' in shown
+        assert "code-reviewer" in shown
+        view.live.board.take("ended", {"exchange": "a", "state": "complete"}, T0 + 1)
+    _begin(view.live.board, "b", 2)
+    assert _shown(view, 3).count("routed: ") == 1
+
+
 def test_a_wait_says_what_for() -> None:
     """Nothing yet, the head, and a repeated attempt are told apart; once it speaks, nothing is waited for."""
     one = Running("a", T0)
@@ -100,7 +129,10 @@ def test_a_wait_says_what_for() -> None:
 def test_what_is_said_stays_text(handmade_data: Data) -> None:
     """Markup in text, model, agent, tool name, session and error reaches the page as characters."""
     view = view_of(handmade_data, "?page=live")
-    one = _begin(view.live.board, "a", 0, model=HOSTILE, session_id=HOSTILE, agent_type=HOSTILE, agent_id="1")
+    hostile = {"agent_name": HOSTILE, "provider": HOSTILE, "routed_model": HOSTILE}
+    one = _begin(
+        view.live.board, "a", 0, model=HOSTILE, session_id=HOSTILE, agent_type=HOSTILE, agent_id="1", **hostile
+    )
     view.live.board.take(
         "block", {"exchange": "a", "index": 0, "phase": "start", "type": HOSTILE, "tool_name": HOSTILE}, T0
     )

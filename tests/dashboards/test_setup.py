@@ -14,6 +14,7 @@ import pytest
 
 import analysis
 from analysis.configured import Configuration
+from analysis.sources import SCHEMA_VERSIONS
 from ccproxy.cli import launch
 from ccproxy.settings import SETTINGS
 from dashboards.data import Data, setup
@@ -131,7 +132,7 @@ def test_what_is_wrong_is_said_with_what_to_do(told: dict[str, Any], name: str, 
 def test_the_store_is_told(handmade_store: Path, handmade_data: Data) -> None:
     """Place, exchanges, sessions, size, schema, span and DuckDB's way of a store that can be read."""
     store = setup.store(handmade_data, _found(DB_PATH=str(handmade_store)))
-    assert (store.exchanges, store.sessions, store.schema, store.trouble) == (17, 3, 3, "")
+    assert (store.exchanges, store.sessions, store.schema, store.trouble) == (17, 3, SCHEMA_VERSIONS["sqlite"], "")
     assert store.bytes is not None
     assert store.bytes >= handmade_store.stat().st_size
     assert store.oldest is not None

@@ -12,6 +12,7 @@ from ccproxy.ingest.request import request_entry
 from ccproxy.protocol.parts import json_value
 from ccproxy.records import Captured, State
 from ccproxy.stores.contract import Filter, Store
+from tests.support import routed
 from tests.support.entries import T0, Session, captured, exchange_id, fill, stream
 from tests.support.homes import Home
 
@@ -112,6 +113,20 @@ def test_each_filter_asks_for_what_it_says(home: Home, store: Store) -> None:
     assert ids(store, since=T0 + 2 * MINUTE, until=T0 + 4 * MINUTE) == [3, 2]
     assert ids(store, since=-(10**30), until=10**30) == [5, 4, 3, 2, 1]
     assert ids(store, session="s", agent="main", since=T0 + 2 * MINUTE, words="three") == [3]
+
+
+def test_what_was_routed_is_found_by_agent_provider_and_either_model(store: Store) -> None:
+    """An agent by its id or its name, whatever answered it; a provider; and a model by what was asked for or what was routed to."""
+    routed.fill(store)
+    assert ids(store, agent="a1") == ids(store, agent="code-reviewer") == ids(store, provider="openai") == [103, 102]
+    assert ids(store, agent="Explore") == ids(store, agent="a5") == [108]
+    assert ids(store, agent="code") == ids(store, agent="code-reviewe_") == []
+    assert ids(store, agent="main") == [109, 101]
+    assert ids(store, model="gpt-4O") == [104, 103, 102]
+    assert ids(store, model="haiku", agent="tidier") == [105]
+    assert ids(store, model="claude-opus-4-5") == list(range(109, 100, -1))
+    assert ids(store, model="llama", provider="ollama", statuses=(range(500, 600),)) == [107]
+    assert ids(store, agent="code-reviewer", words="importer.py") == [102]
 
 
 def test_words_lead_to_the_exchange_in_which_they_first_stood(store: Store) -> None:

@@ -25,6 +25,7 @@ from ccproxy.ingest.memory import Memory
 from ccproxy.records import Entry, Position
 from ccproxy.stores.contract import Filter, Selection
 from ccproxy.stores.postgres import PostgresStore, address, migrating, planting, pruning, tables
+from tests.support import routed
 from tests.support.entries import Session, captured, entry_of, exchange_id, fill, stream
 from tests.support.homes import Schema, disposable_dsn, home_in
 from tests.support.pruned import one, running, tidy
@@ -447,8 +448,11 @@ def test_every_older_version_is_brought_up_to_date(home: Schema, older: int, mon
     assert [depth for depth, _ in brought] == list(range(6))
     assert [exchange for _, exchange in brought] == [e.id for e in exchanges for _ in ("asked", "answered")]
     assert store.exchange(exchanges[0].id)["novel"] is None
+    assert store.exchange(exchanges[0].id)["agent_name"] is None
     assert [store.body(exchange.id, "request") for exchange in exchanges] == [e.request for e in exchanges]
     fill(store, [one(9, "more")])
+    routed.fill(store)
+    assert store.exchange(routed.id_of(104))["endpoint"] == routed.OPENROUTER
 
 
 def test_a_migration_is_whole_or_not_at_all(home: Schema, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,6 +170,11 @@ def test_a_store_of_the_first_schema_is_brought_up_to_date(path: Path, monkeypat
         assert store.positions() == {"w": Position("w", 3, 33)}
         assert store.stats()["exchanges"] == {"complete": 20, "open": 1}
         assert {row["demoted"] for row in store.exchanges(limit=99)} == {None}
+        assert {
+            row[name]
+            for row in store.exchanges(limit=99)
+            for name in ("agent_name", "agent_sign", "endpoint", "losses")
+        } == {None}
         assert _brought(store) == _brought_in_a_new_store(exchanges, path.with_name("new.db"))
         assert store.listing(Filter(), limit=1).total == 21
         assert_whole(store, exchanges)

@@ -17,6 +17,7 @@ _LARGEST = (1 << 63) - 1
 
 ALL = "true"
 WENT_WRONG = "(state IN ('failed', 'interrupted') OR status >= 400 OR api_error IS NOT NULL)"
+_MAIN = "agent_id IS NULL AND kind <> 'subagent'"
 _COLUMNS = {"state": "state", "session": "session_id", "kind": "kind", "provider": "provider"}
 _WITHIN = (
     # The exchanges of the session that is asked for, and their nodes up to the roots of their conversations.
@@ -43,7 +44,7 @@ def where(wanted: Filter, names: Names) -> tuple[str, Parameters]:
         terms.append("cwd = ANY(%(projects)s::text[])")
         parameters["projects"] = names("cwd", wanted.project)
     if wanted.agent is not None:
-        terms.append("agent_id IS NULL AND kind <> 'subagent'" if wanted.agent == "main" else "agent_id = %(agent)s")
+        terms.append(_MAIN if wanted.agent == "main" else "(agent_id = %(agent)s OR agent_name = %(agent)s)")
         parameters["agent"] = wanted.agent
     if wanted.statuses:
         terms.append(f"({' OR '.join(_between(codes) for codes in wanted.statuses)})")

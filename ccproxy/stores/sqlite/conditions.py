@@ -17,6 +17,7 @@ _LARGEST = (1 << 63) - 1
 
 ALL = "1"
 WENT_WRONG = "(state IN ('failed', 'interrupted') OR status >= 400 OR api_error IS NOT NULL)"
+_MAIN = "agent_id IS NULL AND kind <> 'subagent'"
 _LOWER = {ord(letter): letter.lower() for letter in string.ascii_uppercase}
 _COLUMNS = {"state": "state", "session": "session_id", "kind": "kind", "provider": "provider"}
 _NARROW = ("session", "project", "agent", "statuses", "since", "until")  # what leaves few rows, most likely
@@ -43,7 +44,7 @@ def where(wanted: Filter, names: Names) -> tuple[str, Parameters]:
     if wanted.project is not None:
         terms.append(_among("cwd", [name for name in names("cwd") if _has(name, wanted.project)], parameters))
     if wanted.agent is not None:
-        terms.append("agent_id IS NULL AND kind <> 'subagent'" if wanted.agent == "main" else "agent_id = :agent")
+        terms.append(_MAIN if wanted.agent == "main" else "(agent_id = :agent OR agent_name = :agent)")
         parameters["agent"] = wanted.agent
     if wanted.statuses:
         terms.append(f"({' OR '.join(_between(codes) for codes in wanted.statuses)})")

@@ -68,6 +68,8 @@ class Reading(SqliteFile):
             return rebuild.unpack(body.data, self._reference(exchange))
         if body.encoding == "reply":
             return compression.apply(body.data, self._reply(exchange))
+        if body.encoding == "request":
+            return compression.apply(body.data, self.body(exchange, "request") or b"")
         return compression.decompress(body.encoding, body.data)
 
     def _reference(self, exchange: str) -> list[bytes]:

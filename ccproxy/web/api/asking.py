@@ -19,7 +19,7 @@ from ccproxy.records import State
 from ccproxy.stores.contract import Filter
 
 DEFAULT_LIMIT, MAX_LIMIT = 10, 1000
-INCLUDES = ("request", "response", "headers", "events")
+INCLUDES = ("request", "sent", "response", "headers", "events")
 MAX_WORDS = 1000  # characters
 STATES = tuple(state.value for state in State)
 
@@ -58,7 +58,9 @@ class FilterQuery(msgspec.Struct):
     ) = UNSET
     state: Annotated[str, Meta(extra_json_schema={"enum": ["", *STATES]})] | UnsetType = UNSET
     session: str | UnsetType = UNSET
-    agent: Annotated[str, Meta(description="An agent's id, or `main` for what no agent asked.")] | UnsetType = UNSET
+    agent: Annotated[str, Meta(description="An agent's id or name, or `main` for what no agent asked.")] | UnsetType = (
+        UNSET
+    )
     kind: str | UnsetType = UNSET
     provider: str | UnsetType = UNSET
     project: Annotated[str, Meta(description="A piece of the working directory, in any case.")] | UnsetType = UNSET

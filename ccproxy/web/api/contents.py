@@ -16,13 +16,14 @@ import msgspec
 from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.protocol.surrogates import decoded, without_halves
 from ccproxy.stores.contract import Record, Store
+from ccproxy.stores.routes import is_routed, losses
 from ccproxy.web.api.answering import NotFoundError
 from ccproxy.web.api.shapes import Answer, Content, Exchange, Headers, StreamEvent, Summary
 
 S = TypeVar("S", bound=Summary)
-_BYTES = "application/octet-stream"
+_BYTES, _JSON = "application/octet-stream", "application/json"
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:\s*;[ -~]*)?", re.ASCII)
-_ENDINGS = {"application/json": "json", "text/event-stream": "sse", "text/plain": "txt", "text/html": "html"}
+_ENDINGS = {_JSON: "json", "text/event-stream": "sse", "text/plain": "txt", "text/html": "html"}
 _PACKED = {
     "gzip": ("application/gzip", ".gz"),
     "x-gzip": ("application/gzip", ".gz"),
@@ -50,8 +51,10 @@ def summary(row: Record) -> Summary:
 def _shaped(row: Record, shape: type[S]) -> S:
     """Return a row in its shape; columns that an older store lacks are null."""
     attempts = row.get("attempts")
-    shaped = msgspec.convert({**row, "attempts": None}, shape, strict=False)
+    shaped = msgspec.convert({**row, "attempts": None, "losses": None}, shape, strict=False)
     shaped.attempts = list(_entries(attempts)) if attempts else None
+    shaped.losses = losses(row) or None
+    shaped.routed = is_routed(row)
     return shaped
 
 
@@ -62,6 +65,8 @@ def whole(store: Store, row: Record, included: frozenset[str]) -> Exchange:
     found.usage = msgspec.Raw(row["usage"]) if row["usage"] else None
     if "request" in included:
         found.request = _content(store, row, "request")
+    if "sent" in included:
+        found.sent = _content(store, row, "sent")
     if "response" in included:
         found.response = _answer(store, row)
     if "headers" in included:
@@ -137,9 +142,10 @@ def download(store: Store, row: Record, side: str) -> Download:
     """Return the exact bytes of one side, with the type that they have as they are."""
     body = store.body(row["id"], side)
     if body is None:
-        raise NotFoundError(f"this exchange has no {side} body on record")
+        untranslated = "this request was not translated: it went up as the client sent it"
+        raise NotFoundError(untranslated if side == "sent" else f"this exchange has no {side} body on record")
     encoding = _encoding(store, row, side)
-    kind = next(iter(_values(store, row, side, "content-type")), "")
+    kind = next(iter(_values(store, row, side, "content-type")), _JSON if side == "sent" else "")
     kind = kind if _MEDIA_TYPE.fullmatch(kind) else _BYTES
     ending = f".{_ENDINGS.get(kind.partition(';')[0].strip().lower(), 'bin')}"
     if encoding and _unpacked(body, encoding) is not body:

@@ -30,6 +30,7 @@ _ANYTHING = "*/*"
 _OTHER_ANSWERS: dict[str, tuple[str, str]] = {
     "/api/live": ("text/event-stream", "Server-sent events, without end."),
     "/api/requests/{exchange}/request": (_ANYTHING, "The bytes, with the type that they had."),
+    "/api/requests/{exchange}/sent": (JSON, "The bytes."),
     "/api/requests/{exchange}/response": (_ANYTHING, "The bytes, with the type that they had."),
     "/openapi.json": (JSON, "The document."),
     "/openapi.yaml": (YAML, "The document."),

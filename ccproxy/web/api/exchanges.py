@@ -59,6 +59,15 @@ def blueprint(stores: Stores) -> Blueprint:
         """Give the exact bytes of a request's body, as a download."""
         return await _download(stores, exchange, "request")
 
+    @routes.get("/api/requests/<exchange>/sent")
+    @tag(["exchanges"])
+    async def download_sent(exchange: str) -> Response:
+        """Give the exact bytes that went up in a request's place, as a download.
+
+        There are some where the request was translated for another provider.
+        """
+        return await _download(stores, exchange, "sent")
+
     @routes.get("/api/requests/<exchange>/response")
     @tag(["exchanges"])
     async def download_response(exchange: str) -> Response:

@@ -29,10 +29,11 @@ class Line:
 
 @dataclass(slots=True)
 class Conversation:
-    """What one agent said and was told. The main conversation has neither id nor type."""
+    """What one agent said and was told. The main conversation has neither id nor type nor name."""
 
     agent_id: str | None = None
     agent_type: str | None = None
+    agent_name: str | None = None
     parent_id: str | None = None
     rows: list[Record] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
@@ -95,6 +96,7 @@ def conversations(rows: Sequence[Record], tree: Tree) -> tuple[Conversation, lis
         conversation = found.setdefault(_key(row, tree), Conversation(row["agent_id"]))
         conversation.rows.append(row)
         conversation.agent_type = conversation.agent_type or row["agent_type"]
+        conversation.agent_name = conversation.agent_name or row["agent_name"]
         conversation.parent_id = conversation.parent_id or row["parent_agent_id"]
     for conversation in found.values():
         conversation.lines = _lines(conversation.rows, tree)

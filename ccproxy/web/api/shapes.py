@@ -44,7 +44,9 @@ class Summary(msgspec.Struct, kw_only=True):
     capture_note: Annotated[str | None, Meta(description="What of the record is missing, and why.")] = None
     attempts: Annotated[list[Json] | None, Meta(description="What was tried in vain before.")] = None
     demoted: bool | None = None
-    provider: str
+    provider: Annotated[
+        str, Meta(description="The provider that answered, by the name that it has in the configuration.")
+    ]
     kind: Annotated[
         str,
         Meta(
@@ -52,9 +54,20 @@ class Summary(msgspec.Struct, kw_only=True):
         ),
     ]
     kind_sign: str | None = None
+    routed: Annotated[
+        bool, Meta(description="Whether it went to another provider or model than the client asked for.")
+    ] = False
     requested_model: str | None = None
-    routed_model: str | None = None
-    response_model: str | None = None
+    routed_model: Annotated[str | None, Meta(description="The model that the request went up with.")] = None
+    response_model: Annotated[str | None, Meta(description="The model that the answer names.")] = None
+    endpoint: Annotated[
+        str | None,
+        Meta(description="Scheme, host and path of another provider; null where all else that the client asks goes."),
+    ] = None
+    losses: Annotated[
+        list[str] | None,
+        Meta(description="What could not be said in the other provider's protocol, a sentence each."),
+    ] = None
     stream: bool
     max_tokens: int | None = None
     effort: str | None = None
@@ -63,6 +76,12 @@ class Summary(msgspec.Struct, kw_only=True):
     agent_id: str | None = None
     parent_agent_id: str | None = None
     agent_type: str | None = None
+    agent_name: Annotated[
+        str | None, Meta(description="The subagent as its definition calls it, where routing recognised it.")
+    ] = None
+    agent_sign: Annotated[
+        str | None, Meta(description="What gave it away: spawn, definition, hint_header or system_prompt.")
+    ] = None
     prompt_id: str | None = None
     client: str | None = None
     client_version: str | None = None
@@ -152,6 +171,10 @@ class Exchange(Summary, kw_only=True):
     reply: Annotated[str | None, Meta(description="The node of the answer.")] = None
     preamble: Annotated[str | None, Meta(description="The set of system blocks and tools.")] = None
     request: Content | UnsetType | None = UNSET
+    sent: Annotated[
+        Content | UnsetType | None,
+        Meta(description="What went up in the request's place, where it was translated for another provider."),
+    ] = UNSET
     response: Answer | UnsetType | None = UNSET
     headers: Headers | UnsetType = UNSET
     timeline: Annotated[

@@ -57,7 +57,14 @@ class Reference(msgspec.Struct, kw_only=True):
     kind: str
     status: int | None = None
     error: str | None = None
-    model: str | None = None
+    provider: str
+    routed: Annotated[
+        bool, Meta(description="Whether it went to another provider or model than the client asked for.")
+    ] = False
+    requested_model: str | None = None
+    model: Annotated[str | None, Meta(description="The model that answered, else the one that it was routed to.")] = (
+        None
+    )
     stop_reason: str | None = None
     started_at: int
     ended_at: int | None = None
@@ -110,6 +117,9 @@ class Agent(Thread, kw_only=True):
 
     agent_id: str | None
     agent_type: str | None
+    agent_name: Annotated[
+        str | None, Meta(description="What its definition calls it, where routing recognised it.")
+    ] = None
     tool_use_id: Annotated[str | None, Meta(description="The call in the message below which it stands.")] = None
     linked_by: Annotated[str | None, Meta(description="prompt: the call's prompt is its first message; or time.")] = (
         None

@@ -13,6 +13,7 @@ import msgspec
 from ccproxy.protocol.parts import json_value
 from ccproxy.protocol.surrogates import decoded
 from ccproxy.stores.contract import Branch, Record
+from ccproxy.stores.routes import is_routed
 from ccproxy.web.api import linking
 from ccproxy.web.api.lines import Conversation, Line, Tree, conversations, is_of_a_conversation
 from ccproxy.web.api.thread import Agent, Message, Reference, Segment, Thread, Tokens
@@ -94,6 +95,7 @@ class _Weaver:
             segments=[self.segment(line) for line in conversation.lines],
             agent_id=conversation.agent_id,
             agent_type=conversation.agent_type,
+            agent_name=conversation.agent_name,
         )
 
 
@@ -171,6 +173,7 @@ def reference(row: Record) -> Reference:
     """Return an exchange as messages name it."""
     return Reference(
         **{name: row[name] for name in Reference.__struct_fields__ if name in row},
+        routed=is_routed(row),
         model=_model(row),
         tokens=tokens([row]),
     )

@@ -124,6 +124,101 @@ def test_a_known_provider_has_its_own_models_only() -> None:
     assert found == [None, 2.5, 5.0, None]
 
 
+CHAT = {
+    "openai": "https://api.openai.com/v1/chat/completions",
+    "openrouter": "https://openrouter.ai/api/v1/chat/completions",
+    "groq": "https://api.groq.com/openai/v1/chat/completions",
+    "azure": "https://us.openai.azure.com/openai/deployments/mine/chat/completions",
+    "deepseek": "https://api.deepseek.com/chat/completions",
+    "gateway": "https://llm.example.com/v1/chat/completions",
+    "nonsense": "https://[/v1",
+}
+
+
+@pytest.mark.parametrize(
+    ("provider", "place", "model", "usd"),
+    [
+        ("openai", "openai", "gpt-4o-2024-08-06", 2.5),
+        ("OpenAI", "openai", "gpt-4o", 2.5),
+        ("mine", "openai", "gpt-4o", 2.5),  # by the address
+        ("mine", "openrouter", "openai/gpt-4o", 2.5),
+        ("openrouter", "openrouter", "anthropic/claude-haiku-4.5", 1.0),
+        ("mine", "groq", "llama-3.3-70b-versatile", 0.59),
+        ("mine", "azure", "gpt-4o", 2.5),
+        ("mine", "openai", "llama-3.3-70b-versatile", None),  # that provider has no such model
+        ("openai", "groq", "llama-3.3-70b-versatile", 0.59),  # `openai` may stand for whatever speaks its protocol
+        ("openai", "gateway", "gpt-4o", 2.5),
+        ("mine", "gateway", "gpt-4o", 2.5),  # by the model's name alone
+        ("mine", "gateway", "openai/gpt-4o", 2.5),
+        ("mine", "gateway", "somebody/gpt-of-tomorrow", None),
+        ("mine", "nonsense", "gpt-4o", 2.5),
+        ("azure-eu", "gateway", "somebody/gpt-of-tomorrow", None),
+        ("anthropic-eu", "gateway", "claude-opus-4-5", 5.0),
+    ],
+)
+def test_whoever_answered_says_the_price(provider: str, place: str, model: str, usd: float | None) -> None:
+    """A routed exchange is priced by its provider's name, else by the address of its API, else by the model's name alone."""
+    row = {"provider": provider, "endpoint": CHAT[place], "model": model, "started_at": at(0)}
+
+    assert costs({**row, "input_tokens": 1_000_000}) == pytest.approx([usd])
+
+
+def test_tokens_of_another_provider_are_counted_as_those_of_anthropic() -> None:
+    """Input does not include what was read from the cache, and each is charged at its own price."""
+    row = {"provider": "openai", "endpoint": CHAT["openai"], "model": "gpt-4o", "started_at": at(0)}
+    used = {"input_tokens": 200_000, "cache_read_tokens": 800_000, "output_tokens": 100_000}
+
+    found = cost(frame("exchanges", {**row, **used})).collect()
+
+    # 2.50, 1.25 and 10 USD per million
+    assert found.select(PARTS).row(0) == pytest.approx([0.5, 1.0, 0, 1.0, 0])
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://localhost:11434/v1/chat/completions", "http://127.0.0.1:8000/v1/chat/completions", "http://[::1]:8000/v1",
+        "http://192.168.1.7:1234/v1", "http://vllm:8000/v1/chat/completions", "http://host.docker.internal:11434/v1", "/v1",
+    ],
+)  # fmt: skip
+def test_what_answers_at_home_has_no_price(endpoint: str) -> None:
+    """A provider on this machine or in a private network sends no bill that is known here: null, also for a model that others sell."""
+    row = {"provider": "mine", "endpoint": endpoint, "started_at": at(0), "input_tokens": 10}
+
+    assert (
+        costs({**row, "model": "gpt-4o"}, {**row, "model": "openai/gpt-oss-120b"}, {**row, "model": "llama3.2"})
+        == [None] * 3
+    )
+
+
+def test_the_name_that_was_asked_for_holds_where_the_answer_names_none_that_is_listed() -> None:
+    """Of a routed exchange whose answer calls its model as no list does, the routed model's price holds; of others none does."""
+    row = {
+        "provider": "openai",
+        "model": "internal-7f3a",
+        "routed_model": "gpt-4o",
+        "started_at": at(0),
+        "input_tokens": 1_000_000,
+    }
+
+    assert costs(
+        {**row, "endpoint": CHAT["openai"]}, row, {**row, "endpoint": CHAT["openai"], "model": "gpt-4o-mini"}
+    ) == [2.5, None, 0.15]
+
+
+def test_own_prices_make_a_local_model_known(tmp_path: Path) -> None:
+    """A file of prices holds for whatever answers, on this machine too."""
+    own = file(tmp_path, {"model": "llama3.2*", "input": 0.1, "output": 0.2})
+    row = {
+        "provider": "ollama",
+        "endpoint": "http://localhost:11434/v1",
+        "started_at": at(0),
+        "output_tokens": 1_000_000,
+    }
+
+    assert costs({**row, "model": "llama3.2:latest"}, {**row, "model": "qwen3"}, prices=own) == [0.2, None]
+
+
 def test_an_exchange_without_usage_costs_nothing() -> None:
     """An exchange for which nothing was counted costs 0, whatever its model: no bill has it."""
     found = cost(frame("exchanges", OPUS, {**OPUS, "model": "nobody"}, {"started_at": at(0)})).collect()
@@ -167,7 +262,9 @@ def usages(provider: str, seed: int) -> Iterator[tuple[dict[str, Any], Usage]]:
             yield row, Usage(input_tokens=context, output_tokens=output, web_searches=searches, **told)
 
 
-@pytest.mark.parametrize("provider", ["anthropic", "openai", "deepseek", "x-ai", "google", "perplexity", "zai"])
+@pytest.mark.parametrize(
+    "provider", ["anthropic", "openai", "deepseek", "x-ai", "google", "perplexity", "zai", "groq", "azure"]
+)
 def test_the_cost_is_what_the_library_says(provider: str) -> None:
     """For every model, size, date and hour the cost is that of `genai_prices.calc_price`, tiers and fees per request included."""
     rows, used = zip(*usages(provider, seed=7), strict=True)
@@ -204,7 +301,7 @@ def test_a_frame_without_models_has_no_prices() -> None:
 
 
 def test_only_what_is_needed_is_read() -> None:
-    """Asked for the cost alone, a lazy frame is read in the columns that make it up, and for the models in two."""
+    """Asked for the cost alone, a lazy frame is read in the columns that make it up, and for the models in those of a tariff."""
     asked: list[set[str]] = []
 
     def read(names: list[str] | None, *_: Any) -> Iterator[pl.DataFrame]:
@@ -217,10 +314,10 @@ def test_only_what_is_needed_is_read() -> None:
 
     assert total == 25.0
     assert asked == [
-        {"provider", "model"},
+        {"provider", "endpoint", "model", "routed_model"},
         {
-            "provider", "model", "started_at", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
-            "cache_write_5m_tokens", "cache_write_1h_tokens", "web_searches",
+            "provider", "endpoint", "model", "routed_model", "started_at", "input_tokens", "output_tokens", "cache_read_tokens",
+            "cache_write_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "web_searches",
         },
     ]  # fmt: skip
 

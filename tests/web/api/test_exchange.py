@@ -135,7 +135,7 @@ async def test_an_unknown_include_is_named_with_those_that_are_known(api: Api) -
     await api.fill([exchange(1, [user("x")])])
     problem = await api.problem(f"/api/requests/{exchange_id(1)}?include=request,body", 400)
     assert '"body"' in problem
-    assert "request, response, headers, events" in problem
+    assert "request, sent, response, headers, events" in problem
 
 
 async def test_a_damaged_body_is_an_error_that_says_so(api: Api) -> None:
