@@ -242,6 +242,35 @@ def test_a_match_that_is_spread_over_chunks_of_chat_completions_is_masked() -> N
     assert "".join(delta.get("content", "") for delta in deltas) == "The word is [redacted]."
 
 
+ELSEWHERE = {
+    "reasoning in details": [
+        _chat({"reasoning_details": [{"type": "reasoning.text", "text": "hun"}]}),
+        _chat({"reasoning_details": [{"type": "reasoning.text", "text": "ter2-XYZ"}]}),
+    ],
+    "content in parts": [
+        _chat({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hunter"}]}]}),
+        _chat({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "2-XYZ"}]}]}),
+    ],
+    "a function call": [
+        _chat({"function_call": {"name": "f", "arguments": '{"a":"hun'}}),
+        _chat({"function_call": {"arguments": 'ter2-XYZ"}'}}),
+    ],
+    "a message": [
+        b'data: {"choices":[{"index":0,"message":{"content":"hunt"}}]}\n\n',
+        b'data: {"choices":[{"index":0,"message":{"content":"er2-XYZ"}}]}\n\n',
+    ],
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_no_place_in_a_chunk_hides_a_match(name: str) -> None:
+    """Wherever providers put the pieces of a text, a match that is spread over them is masked."""
+    found = _joined(_through(ELSEWHERE[name]))
+    assert b"ter2" not in found
+    assert b"2-XYZ" not in found
+    assert b"[redacted]" in found
+
+
 def test_chunks_are_held_until_the_answer_says_why_it_ends() -> None:
     """A chunk with a reason to stop lets go of all before it, and what carries no text waits only behind one that does."""
     holder = HeldStream(HIDDEN)

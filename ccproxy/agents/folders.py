@@ -72,7 +72,7 @@ def undefined(settings: Settings, agents: Iterable[str]) -> list[str]:
     """
     custom = [agent for agent in agents if agent not in BUILT_IN and ":" not in agent]
     folders = folders_of(settings)
-    places = " or ".join(map(str, folders.others))
+    places = " or ".join(dict.fromkeys(map(str, folders.others)))
     return [
         f'there is no definition of the agent "{agent}" in {places}; it is known by the call that starts it, or by its file'
         " in the session's project"

@@ -24,7 +24,7 @@ from ccproxy.stores.routes import is_routed, losses
 _SIDES = {"request": "request", "sent": "sent", "raw": "response"}
 _NONE = {
     "request": "this exchange has no request body on record",
-    "sent": "this request was not translated for another provider: it went up as the client sent it",
+    "sent": "this request was not translated: it went up as the client sent it, but for the model's name where it was routed",
     "raw": "this exchange has no response body on record",
 }
 _SIGNS = {

@@ -147,7 +147,10 @@ def line(row: Record) -> str:
         f"{_began(row):%H:%M:%S}",
         row["id"][-12:],
         status(row),
-        _MODEL_DATE.sub("", row["response_model"] or row["requested_model"] or f"{row['method']} {row['path']}"),
+        _MODEL_DATE.sub(
+            "",
+            row["response_model"] or row["routed_model"] or row["requested_model"] or f"{row['method']} {row['path']}",
+        ),
         agent(row),
         tokens(tokens_in(row)),
         tokens(row["cache_read_tokens"]),

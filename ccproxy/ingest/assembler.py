@@ -38,6 +38,7 @@ class Running:
     captured: Captured
     first: Position
     request_pieces: list[bytes] = field(default_factory=list)
+    sent_pieces: list[bytes] = field(default_factory=list)
     entry: Entry | None = None
     shown: bool = False  # as an open row in the store
     body_bytes: int = 0  # of both bodies, as far as they were read
@@ -74,7 +75,7 @@ class Assembler:
             case FrameKind.REQUEST:
                 running.request_pieces.append(frame.data)
             case FrameKind.SENT_BODY:
-                captured.sent_body += frame.data
+                running.sent_pieces.append(frame.data)
             case FrameKind.SENT:
                 captured.sent_at = frame.at
                 captured.sending = _sending(frame.data) if frame.data else captured.sending

@@ -70,7 +70,8 @@ _STEPS: dict[str, type[_Step]] = {
 class ContentDecoder:
     """Undoes the encodings that a `content-encoding` header names, last one first."""
 
-    def __init__(self, content_encoding: str | None) -> None:
+    def __init__(self, content_encoding: str | None, most: int | None = None) -> None:
+        """Undo these encodings, as long as no more than `most` bytes come out (None: what memory is sure to hold)."""
         names = [name.strip().lower() for name in (content_encoding or "").split(",")]
         wanted = [name for name in reversed(names) if name not in ("", "identity")]
         unknown = [name for name in wanted if name not in _STEPS]
@@ -78,6 +79,7 @@ class ContentDecoder:
         self.encoded = bool(wanted)
         self._steps = [] if unknown else [_STEPS[name]() for name in wanted]
         self._decoded = 0
+        self._most = MAX_DECODED_BYTES if most is None else most
 
     def feed(self, data: bytes) -> bytes:
         """Return what this piece decodes to; nothing after a problem."""
@@ -98,6 +100,6 @@ class ContentDecoder:
         except Exception as error:  # noqa: BLE001 (each library has errors of its own, and none may stop the line)
             self.problem = f"the body does not decode: {error}"
         self._decoded += len(data)
-        if self._decoded > MAX_DECODED_BYTES:
-            self.problem = self.problem or f"the body decodes to more than {MAX_DECODED_BYTES >> 20} MB"
+        if self._decoded > self._most:
+            self.problem = self.problem or f"the body decodes to more than {self._most >> 20} MB"
         return data

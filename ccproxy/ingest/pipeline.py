@@ -95,6 +95,7 @@ class Pipeline:
         if running.entry is None:
             captured = running.captured
             captured.request = b"".join(running.request_pieces)
+            captured.sent_body = b"".join(running.sent_pieces)
             try:
                 running.entry = request_entry(captured, self._memory)
             except StoreError:
@@ -105,6 +106,7 @@ class Pipeline:
                 log.exception("exchange %s: its request could not be understood and is kept as bytes", captured.id)
                 running.entry = _plain_entry(running, f"ccproxy failed on the request: {error!r}")
             running.request_pieces, captured.request = [], b""
+            running.sent_pieces, captured.sent_body = [], b""
         return running.entry
 
     def _finish(self, running: Running) -> Entry:
@@ -162,7 +164,8 @@ def _plain_entry(running: Running, note: str) -> Entry:
         "method": opening.method, "path": opening.path, "query": opening.query, "provider": opening.provider,
         "kind": "other", "stream": 0, "request_bytes": len(captured.request), "response_bytes": 0, "capture_note": note,
     }  # fmt: skip
-    return Entry(captured.id, columns, bodies=_plain_bodies("request", captured.request))
+    bodies = [*_plain_bodies("request", captured.request), *_plain_bodies("sent", captured.sent_body)]
+    return Entry(captured.id, columns, bodies=bodies)
 
 
 def _plain_bodies(side: str, raw: bytes) -> list[Body]:

@@ -80,23 +80,24 @@ def _add_limits(columns: dict[str, Any], ending: Ending) -> None:
 
 def _add_body(entry: Entry, captured: Captured, memory: Memory, names: dict[str, str], *, raw_responses: bool) -> None:
     raw = b"".join(data for _, data in captured.chunks)
-    columns = entry.columns
+    columns, heading, is_chat = entry.columns, captured.heading, chat.is_chat(captured.sending)
     columns["response_bytes"] = len(raw)
-    if not raw:
+    if not raw and not is_chat:
         return
-    columns["first_byte_ms"] = timing.since(captured.opened_at, captured.chunks[0][0])
-    plain = captured.heading is not None and captured.heading.plain
+    if raw:
+        columns["first_byte_ms"] = timing.since(captured.opened_at, captured.chunks[0][0])
+    plain = heading is not None and heading.plain
     decoder = ContentDecoder(None if plain else names.get("content-encoding"))
     kind = names.get("content-type", "").lower()
     understood = False
-    if "event-stream" in kind:
+    if chat.is_streamed(heading.status if heading else 0, kind) if is_chat else "event-stream" in kind:
         understood = _add_stream(entry, captured, decoder, memory)
-    elif "json" in kind or chat.is_chat(captured.sending):  # there, also an error page of whatever stands in front
+    elif "json" in kind or is_chat:  # there, also an error page of whatever stands in front
         body = b"".join(decoder.feed(data) for _, data in captured.chunks)
         understood = _add_json(entry, captured, body, memory)
     if decoder.problem:
         _note(columns, decoder.problem)
-    if raw_responses or not understood or decoder.problem:
+    if raw and (raw_responses or not understood or decoder.problem):
         entry.bodies.append(_body(raw, entry))
 
 
@@ -148,12 +149,13 @@ def _messages(captured: Captured, decoder: ContentDecoder) -> Stream:
 def _chat(columns: dict[str, Any], captured: Captured, decoder: ContentDecoder) -> Stream:
     """Read a stream of Chat Completions as the one that the client was given; each event came with the piece that made it."""
     lines, stream = sse.Decoder(), Stream()
+    columns["response_model"] = None
     said = chat.chat_stream(captured.id, captured.sending, columns.get("requested_model"))
     stream.take(captured.head_at or captured.opened_at, lines.feed(said.open()))
     for at, data in captured.chunks:
         stream.take(at, lines.feed(said.feed(decoder.feed(data))))
     end = b"" if _is_cut(captured) else chat.close(said, captured.ending)
-    stream.take(captured.ended_at or captured.chunks[-1][0], lines.feed(end))
+    stream.take(captured.ended_at or captured.opened_at, lines.feed(end))
     columns["response_model"] = said.model
     stream.counted = said.counted
     _add_losses(columns, (*captured.sending.losses, *said.losses))
@@ -180,13 +182,15 @@ def _is_cut(captured: Captured) -> bool:
 
 def _add_json(entry: Entry, captured: Captured, body: bytes, memory: Memory) -> bool:
     """Add what an answer says that came whole; return whether it is a message."""
-    columns = entry.columns
-    if not chat.is_chat(captured.sending) or captured.heading is None:
+    columns, sending, heading = entry.columns, captured.sending, captured.heading
+    if not chat.is_chat(sending) or heading is None:
         return _add_payload(entry, json_value(body), memory)
-    status, model = captured.heading.status, columns.get("requested_model")
-    said = chat.payload(captured.id, captured.sending, status, body, model)
+    if _is_cut(captured) or captured.ending is None or captured.ending.state is State.CLIENT_LEFT:
+        return False  # nobody was told what it comes to, or it is not all here
+    kind = next((value for name, value in heading.headers if name.lower() == "content-type"), None)
+    said = chat.whole(captured.id, sending, heading.status, kind, body, columns.get("requested_model"))
     columns["response_model"] = said.model
-    _add_losses(columns, (*captured.sending.losses, *said.losses))
+    _add_losses(columns, (*sending.losses, *said.losses))
     is_message = _add_payload(entry, said.value, memory)
     if not said.counted:
         columns.update(dict.fromkeys(COUNTS))
@@ -220,7 +224,8 @@ def _add_message(entry: Entry, message: dict[str, Any], memory: Memory) -> bool:
     """Add a message; return whether its content stands in the tree now."""
     columns = entry.columns
     columns["message_id"] = _string(message.get("id"))
-    columns["response_model"] = columns.get("response_model") or _string(message.get("model"))
+    if "response_model" not in columns:  # that of a translated answer is the one that the client asked for
+        columns["response_model"] = _string(message.get("model"))
     columns["stop_reason"] = _string(message.get("stop_reason"))
     columns["stop_sequence"] = _string(message.get("stop_sequence"))
     usage = message.get("usage")

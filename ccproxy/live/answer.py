@@ -74,8 +74,10 @@ class Answer:
         self._counts: dict[str, Any] = {}
         self._decoder = ContentDecoder(None if heading.plain else names.get("content-encoding"))
         self._told_problem = False
-        self._lines = sse.Decoder(MAX_EVENT_BYTES) if "event-stream" in kind else None
         is_chat = chat.is_chat(self._sending)
+        streamed = chat.is_streamed(heading.status, kind) if is_chat else "event-stream" in kind
+        self._kind = kind
+        self._lines = sse.Decoder(MAX_EVENT_BYTES) if streamed else None
         self._chat = chat.chat_stream(exchange, self._sending, model) if is_chat and self._lines is not None else None
         self._begun = False
         self._json: bytearray | None = bytearray() if self._lines is None and ("json" in kind or is_chat) else None
@@ -160,7 +162,7 @@ class Answer:
 
     def _said(self, body: bytes) -> Any:
         if chat.is_chat(self._sending):
-            return chat.payload(self._exchange, self._sending, self._status, body, self._model).value
+            return chat.whole(self._exchange, self._sending, self._status, self._kind, body, self._model).value
         return _value(body)
 
     def _begin(self, message: Any) -> Iterator[Event]:

@@ -21,6 +21,7 @@ _END_OF_EVENT = re.compile(rb"(?:\r\n?+|\n){2}")
 _LONGEST_END = 4
 _WAITING = (None, "ping", "content_block_delta")  # of them none ends a block
 _TEXTS = ("text", "thinking", "partial_json")
+_PART_TEXTS = ("text", "summary", "refusal")
 _CHAT_TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 _FIELDS = (b"", b"data", b"event", b"id", b"retry")
 
@@ -158,17 +159,33 @@ def _event(at: int, raw: bytes) -> _Held:
 
 
 def _chat_pieces(choices: Any) -> Iterator[_Piece]:
-    """Yield the pieces of text in a chunk of Chat Completions."""
+    """Yield the pieces of text in a chunk of Chat Completions, wherever providers put them."""
     for choice in _objects(choices):
-        for delta in _objects([choice.get("delta")]):
-            name = f"choice {choice.get('index')}"
+        name = f"choice {choice.get('index')}"
+        for delta in _objects([choice.get("delta"), choice.get("message")]):
             yield from (
                 _Piece(delta, key, f"{key} of {name}") for key in _CHAT_TEXTS if isinstance(delta.get(key), str)
             )
-            for call in _objects(delta.get("tool_calls")):
+            yield from _deep_pieces(delta.get("content"), f"content of {name}")
+            yield from _deep_pieces(delta.get("reasoning_details"), f"reasoning of {name}")
+            for call in _objects([*_list(delta.get("tool_calls")), {"function": delta.get("function_call")}]):
                 for function in _objects([call.get("function")]):
                     if isinstance(function.get("arguments"), str):
                         yield _Piece(function, "arguments", f"call {call.get('index')} of {name}")
+
+
+def _deep_pieces(parts: Any, name: str) -> Iterator[_Piece]:
+    """Yield the texts in a list of parts: Mistral's content, OpenRouter's reasoning."""
+    for part in _objects(parts):
+        for key, value in part.items():
+            if isinstance(value, str) and key in _PART_TEXTS:
+                yield _Piece(part, key, f"{part.get('type')} {key} in {name}")
+            elif isinstance(value, list):
+                yield from _deep_pieces(value, f"{key} in {name}")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _objects(values: Any) -> list[Object]:

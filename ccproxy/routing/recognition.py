@@ -44,9 +44,13 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the body of a request says: its session, its working directory, its prompts and its first message."""
+    """What the body of a request says: its session, its working directory, its prompts and its first message.
+
+    `is_conversation` tells a subagent's own turns from what else is asked under its id.
+    """
 
     is_subagent: bool
+    is_conversation: bool
     session: str | None
     cwd: str | None
     blocks: tuple[str, ...]
@@ -66,7 +70,15 @@ def asked(method: str, path: bytes, headers: Sequence[Header], body: bytes) -> A
     shown = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers]
     said = read_anatomy(method, path.decode("latin-1"), shown, parts)
     blocks = tuple(_text(json_value(block)) for block in parts.system)
-    return Asked(said.is_subagent, said.session_id, said.cwd, blocks, first_prompt(parts), said.agent_type)
+    return Asked(
+        said.is_subagent,
+        said.kind == "subagent",
+        said.session_id,
+        said.cwd,
+        blocks,
+        first_prompt(parts),
+        said.agent_type,
+    )
 
 
 def first_prompt(parts: RequestParts) -> str | None:

@@ -36,4 +36,5 @@ def resolve(target: str, providers: Collection[str]) -> tuple[str, str]:
         if target.startswith(beginning):
             return owner, target
     known = ", ".join(providers)
-    raise ValueError(f"there is no provider for {quoted(target)}: write provider:model, with one of {known}")
+    hint = "; an agent with a colon in its name is written plugin:agent=model" if colon else ""
+    raise ValueError(f"there is no provider for {quoted(target)}: write provider:model, with one of {known}{hint}")

@@ -53,7 +53,8 @@ class Subagents:
         ".claude/agents",
         PATHS,
         "SUBAGENT_FOLDERS",
-        "Folders with the definitions of agents, beside `.claude/agents` of the project that a session works in.",
+        "Folders with the definitions of agents, beside `.claude/agents` of the project that a session works in; a relative one starts"
+        " where ccproxy does, or at `config.yaml`.",
     )
 
 

@@ -1,6 +1,6 @@
 """The one line that a failed forward leaves in the log, as `key=value` for whoever searches logs.
 
-Knows its nine fields. Refuses to show a body or a secret: of the request it tells sizes and names only.
+Knows its nine fields, and that a routed request has more. Refuses to show a body or a secret: of the request it tells sizes and names only.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ log = logging.getLogger("ccproxy")
 MAX_READ_BYTES = 4 << 20  # a larger body is not read for the sake of a log line
 
 
-def log_failure(request_id: str, head: RequestHead, body: bytes, elapsed_s: float, cause: str) -> None:
-    """Leave the line in the log; arguments as of `failure_fields`."""
-    fields = failure_fields(request_id, head, body, elapsed_s, cause)
+def log_failure(
+    request_id: str, head: RequestHead, body: bytes, elapsed_s: float, cause: str, route: Mapping[str, object]
+) -> None:
+    """Leave the line in the log; arguments as of `failure_fields`. `route` has fields of a request that was routed."""
+    fields = {**failure_fields(request_id, head, body, elapsed_s, cause), **route}
     log.error("forward failed %s", failure_line(fields), extra={"fields": fields})
 
 

@@ -95,7 +95,9 @@ class Forwarder:
             try:
                 await self._failed(error, client, recording)
             finally:
-                log_failure(str(uuid.UUID(bytes=recording.id)), head, body, time.monotonic() - began, error.kind)
+                name, elapsed, sending = str(uuid.UUID(bytes=recording.id)), time.monotonic() - began, plan.sending
+                route = {"provider": sending.provider, "routed_model": sending.model} if sending.provider else {}
+                log_failure(name, head, body, elapsed, error.kind, route)
         finally:
             if answer is not None:
                 await answer.close()
@@ -178,6 +180,7 @@ class Forwarder:
     async def _failed(self, error: UpstreamError, client: Client, recording: Recording) -> None:
         """Tell the client where it has seen nothing yet; else leave its connection to break, never to end cleanly."""
         if client.started or recording.status is not None:
+            recording.status = client.status if client.started else error.status  # what the client is told
             recording.end(State.FAILED, error=str(error), error_kind=error.kind)
         if not client.started:
             await self._answer(client, recording, error.status, str(error), error.kind)

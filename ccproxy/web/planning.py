@@ -19,9 +19,9 @@ from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.protocol import headers
 from ccproxy.protocol.demotion import ask_for_stream
 from ccproxy.protocol.members import with_model
-from ccproxy.protocol.openai.dialect import dialect_of
+from ccproxy.protocol.openai.dialect import Dialect, dialect_of
 from ccproxy.protocol.openai.estimate import estimate_tokens
-from ccproxy.protocol.openai.request import UntranslatableError, to_chat, tool_names
+from ccproxy.protocol.openai.request import ChatRequest, UntranslatableError, to_chat, tool_names
 from ccproxy.protocol.parts import take_apart
 from ccproxy.records import Sending
 from ccproxy.routing.place import OPENAI, Place
@@ -30,14 +30,13 @@ from ccproxy.upstream import Upstream
 from ccproxy.web.answers import json_headers
 from ccproxy.web.client import RefusedError
 from ccproxy.web.retrying import NO_RETRIES, Retries
-from ccproxy.web.routes import COUNT, MESSAGES, Route, Router
+from ccproxy.web.routes import COUNT, MESSAGES, Route, Router, aside
 from ccproxy.wire import Header, RequestHead
 
 # Host is the provider's own, and what Expect asks for, the server has answered already.
 NOT_PASSED = frozenset({b"host", b"expect", b"content-length"})
 USER_AGENT = f"ccproxy/{__version__}"
 AS_IT_CAME = Sending()
-LARGE_BYTES = 1 << 18  # a body above is translated in a thread, so that other streams go on meanwhile
 ESTIMATED = (b"x-ccproxy-estimated", b"true")
 AN_ESTIMATE = "the count of input tokens is an estimate, since {} has nothing to ask for one"
 
@@ -113,13 +112,25 @@ class Planner:
         """Return what becomes of a request; `given` are its headers as the client sent them, `head` has those to pass on."""
         if self.router is None:
             return self._home(head, given, body, None)
-        plain = _decoded(head, body)
-        route = None if plain is None else await self.router.route(head, plain)
-        if plain is None or route is None or route.target is None:
+        route = self.router.by_head(head)
+        if route is not None:
+            return self._home(head, given, body, route)
+        plain = await self._plain(head, body)
+        if plain is None:
+            return self._home(head, given, body, None)
+        route = await self.router.route(head, plain)
+        if route.target is None:
             return self._home(head, given, body, route)
         if route.target.provider == HOME:
-            return self._other_model(head, given, plain, route, route.target)
+            return await self._other_model(head, given, plain, route, route.target)
         return await self._away(head, given, plain, route, self._destinations[route.target.provider], route.target)
+
+    async def _plain(self, head: RequestHead, body: bytes) -> bytes | None:
+        """Return a body as it can be read. One that is packed may unpack to as much as an unpacked one may be."""
+        encoding = headers.header(head.headers, "content-encoding")
+        if encoding is None:
+            return body
+        return await asyncio.to_thread(_decoded, encoding, body, self._rules.max_body or None)
 
     def _home(self, head: RequestHead, given: list[Header], body: bytes, route: Route | None) -> Plan:
         """Plan a request as it came, to the provider that it came for."""
@@ -129,9 +140,11 @@ class Planner:
         passed = self._headers(head, given, body)
         return Plan(self._upstream, head, passed, body, self._rules.retries, sending, route=route)
 
-    def _other_model(self, head: RequestHead, given: list[Header], plain: bytes, route: Route, target: Target) -> Plan:
+    async def _other_model(
+        self, head: RequestHead, given: list[Header], plain: bytes, route: Route, target: Target
+    ) -> Plan:
         """Plan a request to the same provider for another of its models."""
-        body = with_model(plain, target.model) or plain
+        body = await aside(len(plain), with_model, plain, target.model) or plain
         plan = self._home(_without_encoding(head), given, body, route)
         return replace(plan, sending=replaced(plan.sending, provider=HOME, model=target.model))
 
@@ -146,7 +159,7 @@ class Planner:
         refusal = self._refusal(given, to, route, target)
         if place.format == OPENAI and refusal is None:
             return await self._translated(head, plain, route, to, target, sending)
-        body = with_model(plain, target.model) or plain
+        body = await aside(len(plain), with_model, plain, target.model) or plain
         wanted = headers.header(head.headers, "accept-encoding") or ""
         accept = headers.header(head.headers, "accept") or ""
         sent = place.header_list(
@@ -160,27 +173,23 @@ class Planner:
         """Plan a request in Chat Completions."""
         place = to.place
         if head.path == COUNT:
-            return self._counted(head, plain, route, to, sending)
+            return await self._counted(head, plain, route, to, sending)
         dialect = dialect_of(place.host, target.model, place.most_tokens(target.model))
         try:
-            if len(plain) < LARGE_BYTES:
-                chat = to_chat(plain, target.model, dialect)
-            else:
-                chat = await asyncio.to_thread(to_chat, plain, target.model, dialect)
+            chat, names, model = await aside(len(plain), _chat, plain, target.model, dialect)
         except UntranslatableError as error:
             refusal = RefusedError(400, f"the request cannot be said to {place.name}: {error}")
             return Plan(to.upstream, place.head(head), [], plain, to.retries, sending, route=route, refusal=refusal)
-        sending = replaced(sending, losses=chat.losses, tool_names=tool_names(plain))
+        sending = replaced(sending, losses=chat.losses, tool_names=names)
         sent = place.header_list(chat.body, user_agent=USER_AGENT, stream=chat.stream, accept_encoding=b"")
-        model = take_apart(plain).value("model")
         return Plan(
-            to.upstream, place.head(head), sent, chat.body, to.retries, sending, route=route,
-            model=model if isinstance(model, str) else "", stream=chat.stream,
+            to.upstream, place.head(head), sent, chat.body, to.retries, sending, route=route, model=model,
+            stream=chat.stream,
         )  # fmt: skip
 
-    def _counted(self, head: RequestHead, plain: bytes, route: Route, to: Destination, sending: Sending) -> Plan:
+    async def _counted(self, head: RequestHead, plain: bytes, route: Route, to: Destination, sending: Sending) -> Plan:
         """Plan an answer of our own to the question how many tokens a request has."""
-        body = msgspec.json.encode({"input_tokens": estimate_tokens(plain), "estimated": True})
+        body = msgspec.json.encode({"input_tokens": await aside(len(plain), estimate_tokens, plain), "estimated": True})
         sending = replaced(sending, losses=(AN_ESTIMATE.format(to.place.name),), format=None)
         answer = (200, [*json_headers(body), ESTIMATED], body)
         return Plan(to.upstream, head, [], plain, to.retries, sending, route=route, answer=answer)
@@ -218,11 +227,17 @@ def _sending(route: Route | None) -> Sending:
     return Sending(agent=agent.name, sign=agent.sign) if agent else AS_IT_CAME
 
 
-def _decoded(head: RequestHead, body: bytes) -> bytes | None:
+def _decoded(encoding: str | None, body: bytes, most: int | None) -> bytes | None:
     """Return a body without its content encoding; None where that cannot be undone, so that nobody can tell what it says."""
-    decoder = ContentDecoder(headers.header(head.headers, "content-encoding"))
+    decoder = ContentDecoder(encoding, most)
     plain = decoder.feed(body) if decoder.encoded else body
     return None if decoder.problem else plain
+
+
+def _chat(plain: bytes, model: str, dialect: Dialect) -> tuple[ChatRequest, dict[str, str], str]:
+    """Return a request in Chat Completions, the client's names of its tools, and the model that the client asked for."""
+    asked_for = take_apart(plain).value("model")
+    return to_chat(plain, model, dialect), tool_names(plain), asked_for if isinstance(asked_for, str) else ""
 
 
 def _without_encoding(head: RequestHead) -> RequestHead:

@@ -7,9 +7,9 @@ client that tells its agents' ids is recognised by its headers, and its body sta
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 from ccproxy.agents.folders import Folders
 from ccproxy.ingest.encodings import ContentDecoder
@@ -20,7 +20,12 @@ from ccproxy.routing.targets import Target
 from ccproxy.wire import RequestHead, ResponseHead
 
 MESSAGES, COUNT = b"/v1/messages", b"/v1/messages/count_tokens"
+LARGE_BYTES = 1 << 18  # what is read of a larger body is read in a thread, so that streams go on meanwhile
 _NOBODY = "-"  # is noted for an agent that nothing gave away, so that it never changes its model in the middle
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Memory(Protocol):
@@ -65,6 +70,13 @@ class Watch:
         self._memory.add(prompt_key(self._session, spawn.prompt), spawn.agent)
 
 
+async def aside(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do some work on a body of this size: at once where that takes no time, else in a thread."""
+    if size < LARGE_BYTES:
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
+
+
 class Router:
     """Finds the route of each request. `table` maps names of agents."""
 
@@ -76,18 +88,21 @@ class Router:
     def __repr__(self) -> str:
         return f"<Router {', '.join(self._table)}>"
 
-    async def route(self, head: RequestHead, body: bytes) -> Route | None:
-        """Return what is known about a request, whose body is decoded; None where it is neither for a message nor a count."""
+    def by_head(self, head: RequestHead) -> Route | None:
+        """Return what the headers alone say, where they are enough: a request for neither message nor count, or surely main."""
         if head.method != "POST" or head.path not in (MESSAGES, COUNT):
-            return None
+            return Route()
         who = caller(head.headers)
-        if who.is_surely_main:
-            return Route(who.session)
+        return Route(who.session) if who.is_surely_main else None
+
+    async def route(self, head: RequestHead, body: bytes) -> Route:
+        """Return what is known about a request for a message or a count. `body` is decoded."""
+        who = caller(head.headers)
         key = agent_key(who.session or "", who.agent_id) if who.agent_id else None
         known = self._memory.get(key) if key else []
         if known:
             return self._known(who.session, known[0])
-        said = asked(head.method, head.path, head.headers, body)
+        said = await aside(len(body), asked, head.method, head.path, head.headers, body)
         if not said.is_subagent:
             return Route(said.session)
         return await self._find(who, said, key)
@@ -114,7 +129,7 @@ class Router:
             same = (one.names for one in definitions if agent.name in one.names)
             mapped = next((name for names in same for name in names if name in self._table), agent.name)
             agent = Agent(mapped, agent.sign)
-        if key:
+        if key and (agent or said.is_conversation):
             self._memory.add(key, f"{agent.sign} {agent.name}" if agent else _NOBODY)
         return Route(said.session, agent, self._table.get(agent.name) if agent else None)
 

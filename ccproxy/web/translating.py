@@ -12,32 +12,30 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import msgspec
-
 from ccproxy.errors import UpstreamError
+from ccproxy.ingest import chat
 from ccproxy.ingest.encodings import ContentDecoder
 from ccproxy.protocol import headers, sse
 from ccproxy.protocol.demotion import error_status, unstreamed
 from ccproxy.protocol.message import build
-from ccproxy.protocol.openai.error import to_error
-from ccproxy.protocol.openai.ids import message_id
-from ccproxy.protocol.openai.reply import as_stream, to_message
+from ccproxy.protocol.openai.json_text import written
+from ccproxy.protocol.openai.reply import as_stream
 from ccproxy.protocol.openai.stream import PING, ChatStream
 from ccproxy.recorder import Recording
 from ccproxy.records import State
 from ccproxy.upstream import Answer
 from ccproxy.web.answers import json_headers
 from ccproxy.web.client import Client
-from ccproxy.web.demoting import is_stream
 from ccproxy.web.planning import Plan
 from ccproxy.web.routes import Watch
 from ccproxy.wire import Header
 
 PING_S = 10.0  # a silence as long as this is broken; clients wait for minutes
+READ_OUT_S = 0.1
+NO_RETRY = (b"x-should-retry", b"false")
 STREAM_TYPE = b"text/event-stream; charset=utf-8"
 _PASSED = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry"})
 _REQUEST_ID = (b"request-id", b"x-request-id")
-_encode = msgspec.json.Encoder().encode
 
 
 class ChatAnswer:
@@ -59,13 +57,14 @@ class ChatAnswer:
         self._complete = complete
         self._watch = watch
         self._ping_s = ping_s
-        self._id = message_id(str(uuid.UUID(bytes=recording.id)))
+        self._exchange = str(uuid.UUID(bytes=recording.id))
+        self._kind = headers.header(answer.head.headers, "content-type")
         self._decoder = ContentDecoder(headers.header(answer.head.headers, "content-encoding"))
         self._said_at = 0.0
 
     async def pass_on(self, client: Client) -> None:
         """Give the client the whole answer. Raises UpstreamError where the provider broke off; a stream was told so then."""
-        if not is_stream(self._answer.head):
+        if not chat.is_streamed(self._answer.head.status, self._kind):
             await self._whole(client)
         elif self._plan.stream:
             await self._stream(client)
@@ -76,10 +75,13 @@ class ChatAnswer:
         stream = self._translation()
         await client.start(200, [(b"content-type", STREAM_TYPE), (b"cache-control", b"no-cache"), *self._passed()])
         await self._say(client, stream.open())
+        chunks = self._chunks()
         try:
             async with self._kept_alive(client):
-                async for data in self._chunks():
+                async for data in chunks:
                     await self._say(client, stream.feed(data))
+                    if stream.over:  # whatever the provider still does with its connection
+                        break
         except UpstreamError as error:
             self._recording.end(State.FAILED, error=str(error), error_kind=error.kind)
             await self._say(client, stream.close(str(error)))
@@ -89,49 +91,56 @@ class ChatAnswer:
         await self._complete(self._recording)
         await self._say(client, rest)
         await client.finish()
+        await self._read_out(chunks)
+
+    async def _read_out(self, chunks: AsyncIterator[bytes]) -> None:
+        """Wait a moment for the end of the body, so that the connection can be used again. The client has all it gets."""
+        with contextlib.suppress(TimeoutError, UpstreamError):
+            async with asyncio.timeout(READ_OUT_S):
+                async for _ in chunks:
+                    pass
 
     async def _one_message(self, client: Client) -> None:
         """Give a client that wanted one message the one that a stream comes to, which nobody asked for."""
         stream = self._translation()
-        said = [stream.open(), *[stream.feed(data) async for data in self._chunks()], stream.close()]
+        said, chunks = [stream.open()], self._chunks()
+        async for data in chunks:
+            said.append(stream.feed(data))
+            if stream.over:
+                break
+        said.append(stream.close())
         built = build(sse.Decoder().feed(b"".join(said)))
         if built.error is not None:
             await self._json(client, error_status(built.error), built.error)
         else:
             await self._json(client, 200, unstreamed(built.message or {}))
+        await self._read_out(chunks)
 
     async def _whole(self, client: Client) -> None:
         body = b"".join([data async for data in self._chunks()])
-        status = self._answer.head.status
-        if status >= 400:
-            await self._json(client, *to_error(status, body, self._sending.provider or ""))
-            return
-        reply = to_message(
-            body, self._id, self._plan.model or "", self._sending.tool_names, self._sending.provider or ""
-        )
-        if reply.message is None:
-            error = reply.error or {}
-            await self._json(client, error_status(error), error)
-        elif self._plan.stream:
-            said = as_stream(reply.message)
-            self._look(said)
+        said = chat.whole(self._exchange, self._sending, self._answer.head.status, self._kind, body, self._plan.model)
+        if said.status == 200 and self._plan.stream:
+            events = as_stream(said.value)
+            self._look(events)
             await self._complete(self._recording)
-            await client.answer(200, [(b"content-type", STREAM_TYPE), *self._passed()], said)
+            await client.answer(200, [(b"content-type", STREAM_TYPE), *self._passed()], events)
         else:
-            await self._json(client, 200, reply.message)
+            await self._json(client, said.status, said.value, is_final=said.is_final)
 
-    async def _json(self, client: Client, status: int, value: dict[str, Any]) -> None:
-        body = _encode(value)
+    async def _json(self, client: Client, status: int, value: dict[str, Any], *, is_final: bool = False) -> None:
+        body = written(value)
         if status == 200:
             self._look(body, over=True)
         self._recording.status = status  # what the client is told
         await self._complete(self._recording)
-        await client.answer(status, [*json_headers(body), *self._passed()], body)
+        passed = [header for header in self._passed() if not (is_final and header[0] == NO_RETRY[0])]
+        await client.answer(status, [*json_headers(body), *passed, *([NO_RETRY] if is_final else [])], body)
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes, on record already and decoded."""
         async for chunk in self._answer.chunks():
-            self._recording.chunk(chunk)
+            if self._recording.ended is None:
+                self._recording.chunk(chunk)
             data = self._decoder.feed(chunk) if self._decoder.encoded else chunk
             if self._decoder.problem:
                 sentence = f"the answer of {self._sending.provider} cannot be read: {self._decoder.problem}"
@@ -171,7 +180,7 @@ class ChatAnswer:
                     await client.body(PING)
 
     def _translation(self) -> ChatStream:
-        return ChatStream(self._id, self._plan.model or "", self._sending.tool_names, self._sending.provider or "")
+        return chat.chat_stream(self._exchange, self._sending, self._plan.model)
 
     def _passed(self) -> list[Header]:
         """Return what of the provider's headers means the same to the client."""

@@ -141,6 +141,15 @@ def test_a_record_that_was_cut_is_no_broken_stream(store: SqliteStore) -> None:
     assert row["api_error"] is None
 
 
+def test_a_whole_answer_that_was_cut_for_the_record_is_no_error(store: SqliteStore) -> None:
+    """What the client was given whole is not called broken because the record holds less of it."""
+    body = json.dumps(completion("Hello")).encode()
+    exchange = routed([body[:50]], response_headers=JSON_HEADERS)
+    exchange.ending = Ending(State.COMPLETE, 200, response_bytes=len(body))
+    row = row_of(store, exchange)
+    assert (row["api_error"], row["error"], row["response_model"]) == (None, None, None)
+
+
 def test_counts_that_nobody_made_are_unknown(store: SqliteStore) -> None:
     """A provider that tells no usage leaves the columns empty: nothing is not zero."""
     chunks = [chunk({"role": "assistant", "content": "Hi"}), chunk({}, "stop"), DONE]

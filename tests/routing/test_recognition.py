@@ -27,7 +27,7 @@ def body(*system: str, first: Any = "Review it", **fields: Any) -> bytes:
 
 def said(*system: str, built_in: str | None = None, prompt: str | None = "Review it") -> Asked:
     """Return what a subagent's body says."""
-    return Asked(True, "s", "/work", system, prompt, built_in)
+    return Asked(True, True, "s", "/work", system, prompt, built_in)
 
 
 WHO = Caller("s", "a1", None)

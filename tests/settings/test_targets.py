@@ -39,8 +39,9 @@ def test_unknown_targets(target: str) -> None:
     """A model that nobody is known for is refused, with the providers that could be named."""
     with pytest.raises(ValueError, match="no provider") as caught:
         resolve(target, PROVIDERS)
+    hint = "; an agent with a colon in its name is written plugin:agent=model" if ":" in target else ""
     assert str(caught.value) == (
-        f'there is no provider for "{target}": write provider:model, with one of anthropic, openai, openrouter, ollama'
+        f'there is no provider for "{target}": write provider:model, with one of anthropic, openai, openrouter, ollama{hint}'
     )
 
 

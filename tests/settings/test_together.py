@@ -42,7 +42,7 @@ GROQ = "providers:\n  groq:\n    base_url: https://api.groq.com/openai/v1\n"
         (
             f"{GROQ}{ON}    b: ollama:llama\n",
             'config.yaml line 7: subagents.mappings: there is no provider for "ollama:llama": write provider:model, with one of'
-            " anthropic, openai, groq",
+            " anthropic, openai, groq; an agent with a colon in its name is written plugin:agent=model",
         ),
         (
             f"{GROQ}{ON}    b: 'groq:'\n",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gzip
 import json
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -481,6 +483,129 @@ async def test_an_error_inside_a_stream_is_one_to_the_client(tmp_path: Path) -> 
     assert events(answer.content)[-1]["type"] == "error"
     assert (row["state"], row["api_error"]) == ("complete", "api_error")
     assert "The server had an error" in row["error"]
+
+
+async def test_an_answer_is_over_when_it_says_so(tmp_path: Path) -> None:
+    """A provider that keeps its connection open behind the end does not keep the client waiting, and the row is complete."""
+    finished = [chunk({"role": "assistant", "content": "ok"}), chunk({}, "stop"), DONE]
+    other = StandIn([chat_answer(finished, end="hang"), chat_answer(finished, end="hang")])
+    async with StandIn([]) as up, other, routed(up, tmp_path, other=other) as (proxy, plain):
+        streamed = await asyncio.wait_for(plain.post(url(proxy), json=asked(), headers=AGENT), 10)
+        whole = await asyncio.wait_for(plain.post(url(proxy), json=asked(stream=False), headers=AGENT), 10)
+        rows = await proxy.ended(2)
+        await other.settled(2)
+    assert events(streamed.content)[-1]["type"] == "message_stop"
+    assert whole.json()["content"] == [{"type": "text", "text": "ok"}]
+    assert [(row["state"], row["stop_reason"]) for row in rows] == [("complete", "end_turn")] * 2
+    assert [request.outcome for request in other.requests] == ["client_left"] * 2
+
+
+async def test_half_a_character_does_no_harm(tmp_path: Path) -> None:
+    """JSON may hold one; the client and the record get what can be written."""
+    half = "bad \ud83d"
+    answers = [
+        chat_error(400, half, "invalid_request_error"),
+        json_answer({"error": {"message": half}}),
+        json_answer(completion(half)),
+        chat_answer([chunk({"role": "assistant", "content": half}, model=half), chunk({}, "stop"), DONE]),
+    ]
+    other = StandIn(answers)
+    async with StandIn([]) as up, other, routed(up, tmp_path, other=other) as (proxy, plain):
+        got = [await plain.post(url(proxy), json=asked(stream=False), headers=AGENT) for _ in answers]
+        rows = await proxy.ended(4)
+    assert [answer.status_code for answer in got] == [400, 500, 200, 200]
+    assert "bad \ufffd" in got[0].json()["error"]["message"]
+    assert {row["state"] for row in rows} == {"complete"}
+    assert {row["agent_name"] for row in rows} == {"code-reviewer"}
+    assert rows[3]["response_model"] == "bad \ufffd"
+    assert {row["capture_note"] for row in rows} == {None}
+
+
+async def test_what_cannot_be_helped_by_trying_again_says_so(tmp_path: Path) -> None:
+    """A wrong key, model or address is told with the provider's name, and the client is asked not to try again."""
+    page = Answer(200, [("Content-Type", "text/html; charset=utf-8")], [b"<html>Welcome</html>"], framing="length")
+    answers = [
+        chat_error(401, "Incorrect API key", "invalid_request_error"),
+        chat_error(404, "no such model", "invalid_request_error", "model_not_found"),
+        page,
+        Answer(301, [("Location", "https://elsewhere.example/")], [], framing="length"),
+        chat_error(500, "oops", "server_error"),
+    ]
+    other = StandIn(answers)
+    async with StandIn([]) as up, other, routed(up, tmp_path, other=other) as (proxy, plain):
+        got = [await plain.post(url(proxy), json=asked(), headers=AGENT) for _ in answers]
+        rows = await proxy.ended(5)
+    assert [answer.status_code for answer in got] == [401, 404, 502, 502, 500]
+    assert [answer.headers.get("x-should-retry") for answer in got] == ["false"] * 4 + [None]
+    sentence = got[2].json()["error"]["message"]
+    assert "openai answered 200 with text/html; charset=utf-8" in sentence
+    assert f"{other.url}/api/v1/chat/completions" in sentence
+    assert [row["error"] for row in rows] == [answer.json()["error"]["message"] for answer in got]
+    assert [row["status"] for row in rows] == [answer.status_code for answer in got]
+    assert "the provider's status 301 was told as 502" in rows[3]["losses"]
+
+
+async def test_the_record_tells_what_the_client_heard(tmp_path: Path) -> None:
+    """Empty answers, odd content types and errors in Anthropic's own shape come to the same on both sides."""
+    stream_type = [("Content-Type", "text/event-stream")]
+    busy = {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}
+    chunks = [step for step in text_chunks("unannounced") if isinstance(step, bytes)]
+    answers = [
+        Answer(503, [], [], framing="length"),
+        Answer(429, stream_type, [b'data: {"error":{"message":"slow down"}}\n\n'], framing="length"),
+        Answer(200, stream_type, [], framing="length"),
+        Answer(429, [("Content-Type", "application/json")], [json.dumps(busy).encode()], framing="length"),
+        Answer(200, [("Content-Type", "application/octet-stream")], chunks),
+    ]
+    other = StandIn(answers)
+    async with StandIn([]) as up, other, routed(up, tmp_path, other=other) as (proxy, plain):
+        got = [await plain.post(url(proxy), json=asked(stream=False), headers=AGENT) for _ in answers]
+        rows = await proxy.ended(5)
+    for answer, row in zip(got[:4], rows, strict=False):
+        error = answer.json()["error"]
+        assert (row["status"], row["api_error"], row["error"]) == (answer.status_code, error["type"], error["message"])
+    assert got[4].json()["content"] == [{"type": "text", "text": "unannounced"}]
+    assert proxy.reply(rows[4])["content"] == got[4].json()["content"]
+    assert {row["response_model"] for row in rows} == {None, ANSWERING_MODEL}
+
+
+async def test_another_question_does_not_decide_about_the_agent(tmp_path: Path) -> None:
+    """A count under the agent's id whose words give nobody away leaves its route open; its first turn decides."""
+    other = StandIn([chat_answer(text_chunks("ok"))])
+    strange = asked(system="Somebody unknown.", prompt="Count this")
+    async with (
+        StandIn([json_answer({"input_tokens": 3})]) as up,
+        other,
+        routed(up, tmp_path, other=other) as (proxy, plain),
+    ):
+        counted = await plain.post(url(proxy, "/v1/messages/count_tokens"), json=strange, headers=AGENT)
+        await plain.post(url(proxy), json=asked(), headers=AGENT)
+        rows = await proxy.ended(2)
+    assert counted.json() == {"input_tokens": 3}
+    assert [row["provider"] for row in rows] == ["anthropic", "openai"]
+
+
+async def test_packed_requests_are_read_and_go_up_unpacked_where_they_change(tmp_path: Path) -> None:
+    """A gzip body of an agent is translated; one that is not routed passes as it came; one that cannot be unpacked, too."""
+    other = StandIn([chat_answer(text_chunks("ok"))])
+    packed = {"content-encoding": "gzip", "content-type": "application/json"}
+    mine, theirs, broken = (
+        gzip.compress(json.dumps(asked()).encode()),
+        gzip.compress(b'{"model":"m"}'),
+        b"no gzip at all",
+    )
+    async with (
+        StandIn(lambda _: stream_answer(text_stream("hi"))) as up,
+        other,
+        routed(up, tmp_path, other=other) as (proxy, plain),
+    ):
+        await plain.post(url(proxy), content=mine, headers={**AGENT, **packed})
+        await plain.post(url(proxy), content=theirs, headers={"x-api-key": "k", **packed})
+        await plain.post(url(proxy), content=broken, headers={**AGENT, **packed, "x-claude-code-agent-id": "other"})
+        rows = await proxy.ended(3)
+    assert messages_of(other.requests[0])[1]["content"] == "Review it"
+    assert [request.body for request in up.messages] == [theirs, broken]
+    assert proxy.body(rows[0], "request") == mine
 
 
 async def test_a_client_that_leaves_ends_the_providers_work(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ccproxy.protocol.demotion import error_status
 from ccproxy.protocol.openai import overflow
-from ccproxy.protocol.openai.json_text import NotJson, read
+from ccproxy.protocol.openai.json_text import NotJson, mended, read
 
 Object = dict[str, Any]
 
@@ -66,8 +66,8 @@ _TEXT_MEMBERS = ("message", "error", "detail", "msg", "Message", "title", "error
 
 
 def payload(kind: str, message: str) -> Object:
-    """Return the payload of an error: the body of an answer, or the data of an `error` event."""
-    return {"type": "error", "error": {"type": kind, "message": message}}
+    """Return the payload of an error: the body of an answer, or the data of an `error` event. Half characters are replaced."""
+    return {"type": "error", "error": {"type": kind, "message": mended(message)}}
 
 
 def to_error(status: int, body: bytes, provider: str) -> tuple[int, Object]:

@@ -56,3 +56,8 @@ def written(value: Any) -> bytes:
         return json.dumps(value).encode()
     except (ValueError, RecursionError) as error:
         raise NotJson(str(error)) from None
+
+
+def mended(text: str) -> str:
+    """Return a text without half characters, which no UTF-8 can hold: two halves are joined, and one alone is replaced."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

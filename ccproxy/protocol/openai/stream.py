@@ -14,6 +14,7 @@ from ccproxy.protocol.openai.calls import Calls
 from ccproxy.protocol.openai.chunks import Chunk, Chunks, Done, Item
 from ccproxy.protocol.openai.error import by, payload, stream_error
 from ccproxy.protocol.openai.events import begun, empty_message, ended, framed
+from ccproxy.protocol.openai.json_text import mended
 from ccproxy.protocol.openai.losses import Losses, named
 from ccproxy.protocol.openai.reasons import FAILURES, stop_reason
 from ccproxy.protocol.openai.usage import to_usage
@@ -86,7 +87,7 @@ class ChatStream:
         out: list[bytes] = []
         for item in self._chunks.close():
             self._take(item, out)
-        if not self._over:
+        if not self.over:
             if self._finish is None:
                 self._fail_as(f"the answer broke off: {broken or 'it has no end'}", out)
             else:
@@ -101,11 +102,12 @@ class ChatStream:
         return self._usage is not None
 
     @property
-    def _over(self) -> bool:
+    def over(self) -> bool:
+        """Whether the client was told an end, so that nothing more can follow."""
         return self.complete or self.error is not None
 
     def _take(self, item: Item, out: list[bytes]) -> None:
-        if self._over:
+        if self.over:
             return
         if isinstance(item, Chunk):
             self._take_value(item.name, item.value, out)
@@ -125,12 +127,12 @@ class ChatStream:
             self._fail(stream_error(chunk if isinstance(error, str) else error or chunk, self._provider), out)
             return
         if self.model is None and isinstance(chunk.get("model"), str):
-            self.model = chunk["model"] or None
+            self.model = mended(chunk["model"]) or None
         self._take_usage(chunk)
         choices = chunk.get("choices")
         if isinstance(choices, list):
             for choice in choices:
-                if not self._over:
+                if not self.over:
                     self._take_choice(choice, out)
         elif not chunk.get("usage"):
             self._take_stranger(chunk, out)
