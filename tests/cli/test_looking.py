@@ -207,7 +207,7 @@ def test_show_gives_back_what_went_up(elsewhere: Path) -> None:
     """--sent writes the translated request to a pipe; where there is none it says why, and --json has it beside the client's own."""
     sent = routed.by_number()[103].sent
     assert invoke("show", "--db", elsewhere, routed.id_of(103), "--sent").stdout_bytes == sent
-    sentence = "this request was not translated for another provider: it went up as the client sent it"
+    sentence = "this request was not translated: it went up as the client sent it, but for the model's name where it was routed"
     assert refusal("show", "--db", elsewhere, routed.id_of(105), "--sent") == (1, sentence)
     everything = json.loads(invoke("show", "--db", elsewhere, routed.id_of(103), "--json").stdout)
     assert (everything["sent"], everything["losses"]) == (json.loads(sent), list(routed.LOSSES))

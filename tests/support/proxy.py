@@ -130,7 +130,7 @@ class Proxy:
         """Return the ids of its child processes that run this module."""
         assert self.process is not None
         all_of_them = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(pid) for pid in all_of_them if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [int(pid) for pid in all_of_them if module.encode() in _command_line(pid)]
 
     async def until(self, predicate: Callable[[], bool], timeout: float = PATIENCE_S) -> None:
         """Wait until something is so; fail after `timeout` seconds."""
@@ -182,6 +182,14 @@ class Proxy:
         async with httpx.AsyncClient(trust_env=False) as client:
             report: dict[str, Any] = (await client.get(f"{self.url}/livez")).json()
             return report
+
+
+def _command_line(pid: str) -> bytes:
+    """Return how a process was started; nothing of one that is gone meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 @contextlib.asynccontextmanager

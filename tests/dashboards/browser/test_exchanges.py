@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ Open = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[3]
 ROW, TABS = "tr[data-href]", "nav.tabs"
 ALL_TABS = ("overview", "request", "response", "headers", "events", "routing", "raw", "compare")
-ENOUGH_S = 2.0
 # Everything about a store in another process: DuckDB's SQLite and ours must not open one file in one process.
 _FILL = """
 import contextlib, sys
@@ -97,21 +95,11 @@ def _at(page: Any, name: str) -> None:
     page.locator(f"{TABS} a[aria-current]", has_text=name).wait_for()
 
 
-def _fastest(tab: Open, url: str, there: str) -> float:
-    """Return in how many seconds a page is there. The best counts: what else runs on the machine is not the page's."""
-    times = []
-    for _ in range(3):
-        began = time.monotonic()
-        page = tab(url)
-        page.locator(there).first.wait_for()
-        times.append(time.monotonic() - began)
-        page.context.close()
-    return min(times)
-
-
-def _enough(tab: Open, url: str) -> float:
-    """Return how long a page may take: two seconds, or twice what one without anything takes on a machine with much else to do."""
-    return max(ENOUGH_S, 2 * _fastest(tab, f"{url}?page=exchanges&item=none", ".empty"))
+def _there(tab: Open, url: str, there: str) -> None:
+    """See that a page comes, on a tab of its own."""
+    page = tab(url)
+    page.locator(there).first.wait_for()
+    page.context.close()
 
 
 def _first(tab: Open, url: str, search: str = "&kind=compaction", **options: Any) -> Any:
@@ -274,21 +262,19 @@ def test_two_are_compared(tab: Open, demo: str) -> None:
     page.locator("dl.what").wait_for()
 
 
-def test_pages_are_there_in_time(tab: Open, demo: str, largest: str) -> None:
-    """The list and each tab of the largest request are there within two seconds."""
-    took = {"list": _fastest(tab, f"{demo}?page=exchanges", ROW)}
+def test_each_tab_of_the_largest_request_is_there(tab: Open, demo: str, largest: str) -> None:
+    """By their addresses; how fast is measured in `benchmarks/pages.py`."""
     for name in ALL_TABS:
-        took[name] = _fastest(tab, f"{demo}?page=exchanges&item={largest}&tab={name}", TABS)
-    assert max(took.values()) < _enough(tab, demo), took
+        _there(tab, f"{demo}?page=exchanges&item={largest}&tab={name}", TABS)
 
 
 def test_a_request_of_two_megabytes_stays_usable(tab: Open, tmp_path: Path) -> None:
-    """With 1,000 messages and 2 MB each tab is there within two seconds, and a message unfolds."""
+    """With 1,000 messages and 2 MB each tab is there, and a message unfolds."""
     with running(_fill(tmp_path / "large.db", "large"), tmp_path / "home") as url:
         page = _first(tab, url, "")
         exchange = _id(page)
-        took = {name: _fastest(tab, f"{url}?page=exchanges&item={exchange}&tab={name}", TABS) for name in ALL_TABS}
-        assert max(took.values()) < _enough(tab, url), took
+        for name in ALL_TABS:
+            _there(tab, f"{url}?page=exchanges&item={exchange}&tab={name}", TABS)
         _at(page, "request")
         page.get_by_text("800–999").wait_for()
         page.locator("details.part summary").last.click()
