@@ -25,8 +25,7 @@ from ccproxy.cli.terminal import clean_line, count, echo
 from ccproxy.errors import ConfigError, StoreError
 from ccproxy.journal import segments
 from ccproxy.routing.targets import targets_of
-from ccproxy.settings import Settings, environment, load, named, needs_key
-from ccproxy.settings.declaring import variable
+from ccproxy.settings import Settings, environment, load, missing_key, named
 from ccproxy.stores import choosing
 
 Line = tuple[bool, str, str]  # fine, what was looked at, what was found
@@ -243,8 +242,7 @@ def _routing(settings: Settings) -> Iterator[Line]:
     providers = named(settings.providers)
     for agent, target in targets.items():
         what = f"{agent} is answered by {target.model} at {target.provider}"
-        if needs_key(providers[target.provider]):
-            key = f"set {variable(target.provider)}_API_KEY or providers.{target.provider}.api_key"
+        if key := missing_key(providers[target.provider]):
             yield False, "routing", f"{what}, and there is no key for it: {key}"
         else:
             yield True, "routing", what

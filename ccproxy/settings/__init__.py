@@ -14,7 +14,7 @@ from ccproxy.settings.found import Found, read
 from ccproxy.settings.loading import DEFAULT, load
 from ccproxy.settings.names import nearest
 from ccproxy.settings.passing import dump, parse
-from ccproxy.settings.providers import Anthropic, OpenAI, Provider, Providers, named, needs_key
+from ccproxy.settings.providers import Anthropic, OpenAI, Provider, Providers, missing_key, named, needs_key
 from ccproxy.settings.readers import LONGEST_AGE, LONGEST_DURATION
 from ccproxy.settings.targets import resolve
 from ccproxy.settings.texts import example, table
@@ -62,6 +62,7 @@ __all__ = [
     "every",
     "example",
     "load",
+    "missing_key",
     "named",
     "nearest",
     "needs_key",

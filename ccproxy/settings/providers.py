@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from ccproxy.protocol.headers import is_secret
-from ccproxy.settings.declaring import OF_SECTION, Setting, again, rows, setting
+from ccproxy.settings.declaring import OF_SECTION, Setting, again, rows, setting, variable
 from ccproxy.settings.kinds import (
     API_URL,
     BASE_URL,
@@ -167,6 +167,11 @@ def needs_key(provider: Provider) -> bool:
     if provider.name == "anthropic" or not provider.base_url.lower().startswith("https:"):
         return False
     return not provider.api_key and not any(is_secret(name.encode()) for name in provider.headers)
+
+
+def missing_key(provider: Provider) -> str:
+    """Return where to put the key that a provider needs and has not; nothing where none is missing."""
+    return f"set {variable(provider.name)}_API_KEY or providers.{provider.name}.api_key" if needs_key(provider) else ""
 
 
 def own(name: str) -> tuple[Setting, ...]:

@@ -11,7 +11,7 @@ from ccproxy.errors import ConfigError
 from ccproxy.settings import inherited
 from ccproxy.settings.declaring import variable
 from ccproxy.settings.found import Found
-from ccproxy.settings.providers import named, needs_key, own, owner
+from ccproxy.settings.providers import missing_key, named, own, owner
 from ccproxy.settings.targets import resolve
 from ccproxy.settings.tree import SETTINGS, Settings
 
@@ -53,8 +53,7 @@ def _missing_keys(settings: Settings, found: Mapping[str, Found]) -> Iterator[st
     routes = _routes(settings, found)
     for name, provider in named(settings.providers).items():
         agents = [agent for agent, answering in routes.items() if answering == name]
-        if agents and needs_key(provider):
-            key = f"set {variable(name)}_API_KEY or providers.{name}.api_key"
+        if agents and (key := missing_key(provider)):
             place = _label(found[MAPPINGS], agents[0])
             yield f"{place}: the key is missing for {name}, which answers {', '.join(agents)}: {key}"
 

@@ -79,17 +79,19 @@ class ChatAnswer:
         try:
             async with self._kept_alive(client):
                 async for data in chunks:
-                    await self._say(client, stream.feed(data))
+                    last = stream.feed(data)
                     if stream.over:  # whatever the provider still does with its connection
                         break
+                    await self._say(client, last)
+                else:
+                    last = stream.close()
         except UpstreamError as error:
             self._recording.end(State.FAILED, error=str(error), error_kind=error.kind)
             await self._say(client, stream.close(str(error)))
             await client.finish()
             raise
-        rest = stream.close()
-        await self._complete(self._recording)
-        await self._say(client, rest)
+        await self._complete(self._recording)  # before the client hears the message's end
+        await self._say(client, last)
         await client.finish()
         await self._read_out(chunks)
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from ccproxy import recorder
 from ccproxy.routing.place import Place
 from ccproxy.routing.targets import HOME, targets_of
-from ccproxy.settings import Provider, Settings, named, needs_key
-from ccproxy.settings.declaring import variable
+from ccproxy.settings import Provider, Settings, missing_key, named
 from ccproxy.upstream import Limits, Upstream, environment_proxy
 from ccproxy.web.planning import Destination, Rules
 from ccproxy.web.retrying import Retries
@@ -53,5 +52,4 @@ def _destination(provider: Provider, version: str) -> Destination:
     limits = Limits(provider.connect_timeout, provider.response_header_timeout, provider.idle_timeout)
     upstream = Upstream(place.root, limits, environment_proxy(place.root), name=provider.name)
     retries = Retries(provider.max_retries, frozenset(provider.retry_statuses))
-    key = f"set {variable(provider.name)}_API_KEY or providers.{provider.name}.api_key"
-    return Destination(place, upstream, retries, key if needs_key(provider) else "")
+    return Destination(place, upstream, retries, missing_key(provider))
